@@ -1,0 +1,99 @@
+"""The two decorators that compile, and the compile cache that cannot go stale.
+
+numba keys its disk cache by the entry function's own file, so a change in an imported constant or helper
+would go unseen. Entry points are therefore cached in a folder named after a hash of every source file of
+the package; helpers are compiled into them and never cached alone. This is the only file that names numba.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core import config as _numba_config
+
+__all__ = ["cache_folder", "entry_point", "first_compile_notice", "kernel", "source_hash"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_COMPILED_FOLDERS = ("core", "roles", "stages", "simulator")
+
+
+def source_hash() -> str:
+    """Hash of every source file that compiled code can depend on, with the versions that compile it."""
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:3]}".encode())
+    for folder in _COMPILED_FOLDERS:
+        for path in sorted((_PACKAGE / folder).rglob("*.py")):
+            digest.update(path.relative_to(_PACKAGE).as_posix().encode())
+            digest.update(path.read_bytes())
+    digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "0").encode())
+    return digest.hexdigest()[:16]
+
+
+def _cache_root() -> Path:
+    chosen = os.environ.get("SPIRAL_ENV_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spiral_env"
+
+
+def cache_folder() -> Path:
+    """Folder of this source version's compiled code: ``$SPIRAL_ENV_CACHE_DIR`` or the user's cache folder."""
+    folder = _cache_root() / source_hash()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(folder)
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / f"spiral_env-{os.getuid()}" / source_hash()
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+_CACHE_FOLDER = cache_folder()
+
+
+def kernel(function: F) -> F:
+    """Compile a helper into its callers: no cache of its own, IEEE division, no fast-math."""
+    return numba.njit(error_model="numpy", nogil=True)(function)
+
+
+def entry_point(function: F) -> F:
+    """Compile a function that Python calls: cached on disk under the hash of the package's sources."""
+    before = _numba_config.CACHE_DIR
+    _numba_config.CACHE_DIR = str(_CACHE_FOLDER)
+    try:
+        return numba.njit(error_model="numpy", nogil=True, cache=True)(function)
+    finally:
+        _numba_config.CACHE_DIR = before
+
+
+@contextlib.contextmanager
+def first_compile_notice(*entries: Any, seconds: float = 1.0) -> Iterator[None]:
+    """Tell on stderr that a compile runs if the block lasts longer than ``seconds`` and compiles anew."""
+    if all(getattr(entry, "signatures", ()) for entry in entries):
+        yield
+        return
+    timer = threading.Timer(
+        seconds,
+        lambda: print(
+            "spiral_env: compiling the simulator (once per version, about a minute) ...",
+            file=sys.stderr,
+            flush=True,
+        ),
+    )
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,33 @@
+"""From an effort in [0, 1] to what a lever costs and does."""
+
+from __future__ import annotations
+
+from spiral_env.core._jit import kernel
+
+__all__ = ["affordable", "category", "interpolate"]
+
+
+@kernel
+def category(effort):
+    """Thirds: 0, 1 or 2."""
+    if effort < 1.0 / 3.0:
+        return 0
+    if effort < 2.0 / 3.0:
+        return 1
+    return 2
+
+
+@kernel
+def interpolate(table, effort):
+    """Piecewise linear through the low, mid and high value of a lever."""
+    if effort <= 0.5:
+        return table[0] + (table[1] - table[0]) * (2.0 * effort)
+    return table[1] + (table[2] - table[1]) * (2.0 * effort - 1.0)
+
+
+@kernel
+def affordable(cost, money):
+    """Share of a chosen cost that the money there is can pay."""
+    if cost <= 0.0:
+        return 1.0
+    return min(1.0, max(0.0, money) / cost)

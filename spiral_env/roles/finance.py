@@ -1,0 +1,130 @@
+"""Finance, the treasury: security budget, green lending, portfolio risk, ESG verification, disclosure."""
+
+from __future__ import annotations
+
+from spiral_env.core._jit import kernel
+from spiral_env.core.ledger import Account, Purpose, post
+from spiral_env.core.rng import Stream, normal
+from spiral_env.roles import public
+from spiral_env.roles._levers import affordable, interpolate
+from spiral_env.roles._tables import Lever, features
+
+__all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "release_budget", "reward"]
+
+WRITES = "roles.finance"
+
+LEVERS = (
+    Lever("security_budget", "graded", ("6", "24", "48"), "k$ a month", "released to the security account"),
+    Lever("green_lending", "graded", ("0", "4", "10"), "% of lendable cash", "offered to SMEs"),
+    Lever("portfolio_risk", "graded", ("0", ".5", "1"), "weight", "market weight of the investable book"),
+    Lever("esg_verification", "graded", ("0", "6", "20"), "% of SMEs a month", "audits at .4 k$ each"),
+    Lever("disclosure", "graded", ("0", "1", "4"), "k$ a month", "skill and trust up, crowding up"),
+)
+
+FEATURES = public.PUBLIC_FEATURES + features(
+    """
+    cash -4 4 4,000 k$
+    book 0 4 of the most that may be invested
+    loans 0 4 1,000 k$
+    expected_credit_loss 0 4 10 k$
+    weight 0 1 market weight
+    drawdown 0 1 share
+    skill -4 4 0.1 IC (noisy)
+    crowding 0 1 proxy (noisy)
+    esg_reported_mean 0 1 mean rating
+    esg_spread 0 1 standard deviation of ratings
+    findings_year 0 4 findings of the year per SME
+    green_income 0 4 10 k$
+    release 0 4 24 k$
+    security_cash -4 4 100 k$
+    returned 0 4 24 k$
+    it_request 0 1 IT's mean effort
+    premium 0 4 40 k$ (3-month mean, 20 % noise)
+    remitted 0 4 100 k$
+    disclosure 0 1 stock
+    capital_need 0 4 capital against need
+    last*5 0 1 own last action, effort
+    """
+)
+
+
+@kernel
+def release_budget(s, p, action):
+    """Release the security budget; of what is unspent above it 70 % comes back and 30 % lapses."""
+    s.release = min(interpolate(p.security_release, action[0]) * p.size, max(0.0, s.balance[Account.TREASURY]))
+    s.release_effort = s.release / (p.security_release[2] * p.size)
+    excess = max(0.0, s.balance[Account.SECURITY] - s.release)
+    s.returned = p.security_returned * excess
+    s.lapsed = excess - s.returned
+    post(s, Purpose.SECURITY_RETURN, Account.SECURITY, Account.TREASURY, s.returned)
+    post(s, Purpose.SECURITY_LAPSE, Account.SECURITY, Account.WORLD, s.lapsed)
+    post(s, Purpose.SECURITY_RELEASE, Account.TREASURY, Account.SECURITY, s.release)
+
+
+@kernel
+def decide(s, p, action):
+    """Turn the other four efforts into lending, market weight, audits and disclosure."""
+    s.finance_action[:] = action
+    audits = max(interpolate(p.audit_share, action[3]), p.verification_norm)
+    cost = audits * s.num_smes * p.audit_cost + interpolate(p.cost_disclosure, action[4]) * p.size
+    share = affordable(cost, s.balance[Account.TREASURY])
+    weight = interpolate(p.portfolio_weight, action[2])
+    s.lending_effort = action[1]
+    s.weight_change = abs(weight - s.weight)
+    s.weight = weight
+    s.audit_share = audits * share
+    s.disclosure_effort = action[4] * share
+    s.finance_cost = cost * share
+    post(s, Purpose.FINANCE_LEVERS, Account.TREASURY, Account.WORLD, s.finance_cost)
+
+
+@kernel
+def reward(s, p, load, realised, out):
+    """Vector (security, cost, value) of the month in k$."""
+    loss = s.premium + s.retained if realised else load * s.expected_breach
+    market = s.market_income if realised else s.certainty_equivalent
+    out[0] = -p.loss_share[2] * loss
+    out[1] = -(s.release - s.returned + s.finance_cost + s.portfolio_cost + s.expected_credit_loss)
+    out[2] = s.interest + s.green_income + market + s.remitted
+
+
+@kernel
+def _rating_moments(s):
+    mean = 0.0
+    square = 0.0
+    for i in range(s.num_smes):
+        mean += s.sme_rating[i]
+        square += s.sme_rating[i] * s.sme_rating[i]
+    mean /= s.num_smes
+    return mean, max(0.0, square / s.num_smes - mean * mean) ** 0.5
+
+
+@kernel
+def observe(s, p, out):
+    """Write the features of ``FEATURES``."""
+    j = public.observe(s, p, out)
+    mean, spread = _rating_moments(s)
+    cap = p.book_cap * p.size * p.market_growth**s.level
+    out[j] = s.balance[Account.TREASURY] / (4000.0 * p.size)
+    out[j + 1] = s.book / cap
+    out[j + 2] = s.loans / (1000.0 * s.num_smes / 8.0)
+    out[j + 3] = s.expected_credit_loss / (10.0 * s.num_smes / 8.0)
+    out[j + 4] = s.weight
+    out[j + 5] = s.drawdown
+    out[j + 6] = 10.0 * s.skill + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 3)
+    out[j + 7] = s.crowding + 0.05 * normal(s.seed, s.month, Stream.OBSERVATION, 4)
+    out[j + 8] = mean
+    out[j + 9] = spread
+    out[j + 10] = s.findings_year / s.num_smes
+    out[j + 11] = s.green_income / (10.0 * s.num_smes / 8.0)
+    out[j + 12] = s.release / (24.0 * p.size)
+    out[j + 13] = s.balance[Account.SECURITY] / (100.0 * p.size)
+    out[j + 14] = s.returned / (24.0 * p.size)
+    out[j + 15] = s.tier_effort
+    noise = 1.0 + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 5)
+    out[j + 16] = s.premium_mean * noise / (40.0 * p.size)
+    out[j + 17] = s.remitted / (100.0 * p.size)
+    out[j + 18] = s.disclosure
+    out[j + 19] = s.capital / (p.need_capital * s.num_smes / 8.0 * s.need_scale)
+    for k in range(5):
+        out[j + 20 + k] = s.finance_action[k]

@@ -1,0 +1,189 @@
+"""SMEs, the tenants: own hygiene, module tier, ESG, borrowing, data sharing (paper section 2.3)."""
+
+from __future__ import annotations
+
+import math
+
+from spiral_env.core._jit import kernel
+from spiral_env.core.ledger import Account, Purpose, SmeSlot, post_sme
+from spiral_env.core.rng import Stream, normal
+from spiral_env.roles import public
+from spiral_env.roles._levers import affordable, category, interpolate
+from spiral_env.roles._tables import Lever, features
+
+__all__ = ["FEATURES", "LEVERS", "WRITES", "count_members", "decide", "observe", "reward"]
+
+WRITES = "roles.sme"
+
+LEVERS = (
+    Lever("patching", "graded", ("0", ".5", "1.8"), "k$ a month", "own security hygiene"),
+    Lever("module_tier", "category", ("leave", "basic", "full"), "tier", "platform membership; full adds compliance"),
+    Lever("esg", "category", ("none", "claim", "invest"), "mode", "a claim costs little, an investment is real"),
+    Lever("borrowing", "graded", ("0", "2", "5"), "% of annual revenue", "drawn within the limit"),
+    Lever("data_sharing", "graded", ("0", ".1", ".3"), "k$ a month", "share of own records given to the pool"),
+)
+
+FEATURES = public.PUBLIC_FEATURES + features(
+    """
+    cash -4 4 months of revenue
+    revenue 0 4 against the start
+    growth -4 4 2 % a month, 3-month mean
+    leverage 0 4 loan against limit
+    limit 0 1 share of annual revenue
+    premium 0 4 k$ (3-month mean, 20 % noise)
+    hygiene 0 1 stock
+    incident 0 1 incident within 6 months
+    quiet 0 1 months since an incident, of 60
+    esg 0 1 true
+    rating 0 1 observed
+    green 0 1 flag
+    ban 0 1 of 12 months
+    member 0 1 none, basic, full
+    lag 0 1 of 2 months
+    fee_next 0 4 k$ at the basic tier
+    own_auc 0 1 AUC
+    auc 0 1 AUC it works with
+    records 0 4 400 records
+    claim_gap 0 1 claimed less true
+    age 0 1 of 120 months
+    last*5 0 1 own last action, effort
+    """
+)
+
+
+@kernel
+def _scale(s, p, i):
+    """All SME costs scale with (revenue/167)^.5."""
+    return math.sqrt(s.sme_revenue[i] / p.sme_revenue_reference)
+
+
+@kernel
+def _membership_cost(s, p, tier, scale):
+    """Fee and own cost in k$ of a tier."""
+    if tier == 0:
+        return 0.0, 0.0
+    fee = interpolate(p.tenant_fee, s.fee_effort) * scale
+    if tier == 2:
+        fee *= p.fee_full_tier
+    return fee, p.member_cost[tier] * scale
+
+
+@kernel
+def _choose_tier(s, p, i, wish, money, scale):
+    """Membership after this month's choice; returns what joining cost in k$."""
+    if wish == 0 or p.sme_participation == 0.0:
+        s.sme_member[i] = 0
+        s.sme_lag[i] = 0
+        return 0.0
+    while wish > 0:
+        fee, own = _membership_cost(s, p, wish, scale)
+        if fee + own <= money:
+            break
+        wish -= 1
+    if wish == 0:
+        s.sme_member[i] = 0
+        return 0.0
+    if s.sme_member[i] > 0:
+        s.sme_member[i] = wish
+    elif s.sme_lag[i] > 0:
+        s.sme_lag[i] -= 1
+        if s.sme_lag[i] == 0:
+            s.sme_member[i] = wish
+    elif p.joining_cost * scale <= money:
+        s.sme_lag[i] = int(p.joining_months)
+        if s.sme_lag[i] == 0:
+            s.sme_member[i] = wish
+        return p.joining_cost * scale
+    return 0.0
+
+
+@kernel
+def decide(s, p, i, action):
+    """Turn five efforts of SME ``i`` into hygiene, membership, ESG, borrowing and sharing."""
+    s.sme_action[i, :] = action
+    s.sme_annual[i] = 12.0 * s.sme_revenue[i]
+    scale = _scale(s, p, i)
+    money = max(0.0, s.sme_cash[i])
+    joining = _choose_tier(s, p, i, category(action[1]), money, scale)
+    fee, own = _membership_cost(s, p, s.sme_member[i], scale)
+    mode = category(action[2])
+    patch = interpolate(p.cost_hygiene, action[0]) * scale
+    esg = p.cost_esg[mode] * scale
+    sharing = interpolate(p.cost_sharing, action[4]) * scale
+    graded = patch + esg + sharing
+    share = affordable(graded, money - fee - own - joining)
+    s.sme_patch_effort[i] = action[0] * share
+    s.sme_esg_mode[i] = mode
+    s.sme_esg_scale[i] = share
+    s.sme_borrow[i] = interpolate(p.borrowing_draw, action[3])
+    s.sme_share[i] = action[4] * share
+    s.sme_fee[i] = fee
+    subsidy = p.subsidy_tools * (own + sharing * share)
+    if mode == 2:
+        subsidy += p.tax_break_esg * esg * share
+    s.sme_cost[i] = fee + own + joining + graded * share - subsidy
+    post_sme(s, Purpose.TENANT_FEE, SmeSlot.LEVERS, i, Account.PLATFORM, fee)
+    post_sme(s, Purpose.SME_LEVERS, SmeSlot.LEVERS, i, Account.WORLD, own + joining + graded * share)
+    post_sme(s, Purpose.SUBSIDY, SmeSlot.LEVERS, i, Account.WORLD, -subsidy)
+
+
+@kernel
+def count_members(s):
+    """Tenants, who joined and left, the fee income and how much is shared."""
+    before = s.num_members
+    members = 0
+    shared = 0.0
+    fees = 0.0
+    for i in range(s.num_smes):
+        fees += s.sme_fee[i]
+        if s.sme_member[i] > 0:
+            members += 1
+            shared += s.sme_share[i]
+    s.joined = max(0, members - before)
+    s.left = max(0, before - members)
+    s.num_members = members
+    s.member_sharing = shared / max(1, members)
+    s.mean_sharing = shared / s.num_smes
+    s.fee_income = fees
+
+
+@kernel
+def reward(s, p, i, load, realised, out):
+    """Vector (security, cost, value) of the month in k$ of SME ``i``."""
+    loss = s.sme_premium[i] + s.sme_retained[i] if realised else load * s.sme_expected[i]
+    fine = s.sme_fine[i] if realised else s.sme_expected_fine[i]
+    out[0] = -loss - fine
+    out[1] = -(s.sme_cost[i] + s.sme_interest[i])
+    out[2] = s.sme_profit[i]
+
+
+@kernel
+def observe(s, p, i, out):
+    """Write the features of ``FEATURES`` for SME ``i``; ``out[:21]`` already holds the public ones."""
+    j = 21
+    annual = 12.0 * s.sme_revenue[i]
+    limit = p.loan_limit_green if s.sme_green[i] == 1 else p.loan_limit
+    out[j] = s.sme_cash[i] / s.sme_revenue[i]
+    out[j + 1] = s.sme_revenue[i] / s.sme_start_revenue[i]
+    out[j + 2] = s.sme_growth[i] / 0.02
+    out[j + 3] = s.sme_loan[i] / (limit * annual)
+    out[j + 4] = limit
+    noise = 1.0 + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 16 + i)
+    out[j + 5] = s.sme_premium_mean[i] * noise
+    out[j + 6] = s.sme_hygiene[i]
+    out[j + 7] = 1.0 if s.sme_quiet[i] < 6 else 0.0
+    out[j + 8] = min(60, s.sme_quiet[i]) / 60.0
+    out[j + 9] = s.sme_esg[i]
+    out[j + 10] = s.sme_rating[i]
+    out[j + 11] = s.sme_green[i]
+    out[j + 12] = s.sme_ban[i] / 12.0
+    out[j + 13] = s.sme_member[i] / 2.0
+    out[j + 14] = s.sme_lag[i] / 2.0
+    out[j + 15] = interpolate(p.tenant_fee, s.fee_next) * _scale(s, p, i)
+    out[j + 16] = s.sme_own_auc[i]
+    out[j + 17] = s.sme_auc[i]
+    out[j + 18] = s.sme_stock[i] / 400.0
+    out[j + 19] = s.sme_claim[i] - s.sme_esg[i]
+    out[j + 20] = min(1.0, (s.month - s.sme_entry[i]) / 120.0)
+    for k in range(5):
+        out[j + 21 + k] = s.sme_action[i, k]

@@ -1,0 +1,3 @@
+"""How a month runs, compiled."""
+
+__all__: list[str] = []

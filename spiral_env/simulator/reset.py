@@ -1,0 +1,230 @@
+"""The opening of an episode, and of an SME's seat."""
+
+from __future__ import annotations
+
+import math
+
+from spiral_env.core._jit import kernel
+from spiral_env.core.ledger import Account, Purpose, SmeSlot, post_sme
+from spiral_env.core.rng import Stream, lognormal, normal, poisson, uniform
+from spiral_env.stages import feedback
+from spiral_env.stages.resource_aggregation.cybersecurity import NEVER, add_vulnerability, patch_delay
+from spiral_env.stages.resource_aggregation.digital_commerce import own_auc
+from spiral_env.stages.risk_governance._attack import expose, reach
+
+__all__ = ["LAW_COLUMNS", "open_episode", "open_seat", "renew_seats"]
+
+LAW_COLUMNS = ("tier", "class", "cvss", "epss", "known", "patch", "kev")
+"""Columns of the law of the starting backlog."""
+
+
+@kernel
+def _constraint(p, revenue, age_months):
+    """Financial constraint in [.1, .9] from the SA index of size and age."""
+    size = math.log(max(12.0 * revenue / 1000.0, 1e-6))
+    index = p.sa_size * size + p.sa_size_squared * size * size + p.sa_age * age_months / 12.0
+    return 0.1 + 0.8 * min(max((index - p.sa_low) / -p.sa_low, 0.0), 1.0)
+
+
+@kernel
+def open_seat(s, p, i, age):
+    """Draw the firm of seat ``i``, keyed by the month it opens in; membership passes on with the seat."""
+    key = i * 16
+    revenue = lognormal(s.seed, s.month, Stream.SME, key, p.sme_revenue_mu, p.sme_revenue_sigma)
+    s.sme_start_revenue[i] = revenue
+    s.sme_revenue[i] = revenue
+    s.sme_annual[i] = 12.0 * revenue
+    s.sme_records_base[i] = p.records_mean * lognormal(s.seed, s.month, Stream.SME, key + 1, 0.0, p.records_sigma)
+    s.sme_stock[i] = s.sme_records_base[i] / (1.0 - p.records_retained)
+    spread = p.hygiene_high - p.hygiene_low
+    s.sme_hygiene[i] = p.hygiene_low + spread * uniform(s.seed, s.month, Stream.SME, key + 4)
+    s.sme_esg[i] = p.esg_low + (p.esg_high - p.esg_low) * uniform(s.seed, s.month, Stream.SME, key + 5)
+    s.sme_claim[i] = s.sme_esg[i]
+    s.sme_rating_noise[i] = p.rating_noise * normal(s.seed, s.month, Stream.SME, key + 3)
+    s.sme_rating[i] = min(max(s.sme_claim[i] + s.sme_rating_noise[i], 0.0), 1.0)
+    s.sme_ban[i] = 0
+    s.sme_green[i] = 1 if s.sme_rating[i] >= p.green_rating else 0
+    s.sme_constraint[i] = _constraint(p, revenue, age)
+    s.sme_entry[i] = s.month - age
+    s.sme_loan[i] = 0.0
+    s.sme_capital[i] = 0.0
+    s.sme_growth[i] = 0.0
+    s.sme_margin[i] = p.margin_reference
+    s.sme_shock[i] = 0
+    s.sme_quiet[i] = 60
+    s.sme_premium_mean[i] = 0.0
+    s.sme_own_auc[i] = own_auc(p, s.sme_stock[i])
+    s.sme_auc[i] = s.sme_own_auc[i]
+
+
+@kernel
+def renew_seats(s, p):
+    """A closed firm's cash leaves, an entrant brings its own."""
+    for i in range(s.num_smes):
+        if s.sme_closing[i] > 0:
+            post_sme(s, Purpose.EXIT, SmeSlot.SEAT, i, Account.WORLD, s.sme_cash[i])
+            open_seat(s, p, i, 0)
+            post_sme(s, Purpose.ENTRY, SmeSlot.SEAT, i, Account.WORLD, -s.sme_revenue[i])
+
+
+@kernel
+def _tiers(s):
+    """A quarter edge, a third core, the rest internal."""
+    edge = max(1, s.num_services // 4)
+    core = max(1, s.num_services // 3)
+    for k in range(s.num_services):
+        s.service_tier[k] = 0 if k < edge else 1 if k < edge + core else 2
+
+
+@kernel
+def _pick_callee(s, caller, u, degree):
+    """A service below the caller, by preferential attachment on in-degree (Barabasi & Albert 1999)."""
+    total = 0.0
+    for k in range(caller + 1, s.num_services):
+        total += _attraction(s, caller, k, degree)
+    point = u * total
+    for k in range(caller + 1, s.num_services):
+        point -= _attraction(s, caller, k, degree)
+        if point < 0.0:
+            return k
+    return -1
+
+
+@kernel
+def _attraction(s, caller, k, degree):
+    if s.calls[caller, k] == 1:
+        return 0.0
+    near = 1.0 if s.service_tier[k] > s.service_tier[caller] else 0.08
+    return (1.0 + degree[k]) * near
+
+
+@kernel
+def _graph(s, p, degree):
+    """Acyclic calls from lower to higher index with the mean out-degree of the scenario; criticality by in-degree."""
+    n = s.num_services
+    upper = 0
+    for k in range(n):
+        degree[k] = 0.0
+        upper += 1 if s.service_tier[k] < 2 else 0
+    for caller in range(n - 1):
+        callers = upper if s.service_tier[caller] < 2 else 4 * (n - upper)
+        mean = p.out_degree * n * (0.93 if s.service_tier[caller] < 2 else 0.28) / callers
+        count = poisson(s.seed, 0, Stream.GRAPH, caller, mean)
+        for c in range(min(count, n - 1 - caller)):
+            callee = _pick_callee(s, caller, uniform(s.seed, 0, Stream.GRAPH, 64 + caller * 64 + c), degree)
+            if callee >= 0:
+                s.calls[caller, callee] = 1
+                degree[callee] += 1.0
+    total = 0.0
+    for k in range(n):
+        s.criticality[k] = (1.0 + degree[k]) * (0.5 + uniform(s.seed, 0, Stream.CRITICALITY, k))
+        total += s.criticality[k]
+    for k in range(n):
+        s.criticality[k] /= total
+
+
+@kernel
+def _mean_reach(s, p, chance):
+    """Reach at the starting modularity, averaged over entries by their exposure."""
+    total = 0.0
+    weight = 0.0
+    for k in range(s.num_services):
+        exposure = p.exposure[s.service_tier[k]]
+        total += exposure * reach(s, p, k, p.start_stock, chance)
+        weight += exposure
+    s.mean_reach = total / weight
+
+
+@kernel
+def _backlog(s, p, law):
+    """Open vulnerabilities at the start: a bootstrap sample of the law reached under the average firm."""
+    count = poisson(s.seed, 0, Stream.BACKLOG, 0, p.backlog_open * s.num_services / 12.0)
+    for uid in range(min(count, s.v_uid.shape[0])):
+        row = int(uniform(s.seed, 0, Stream.BACKLOG, 1 + 2 * uid) * law.shape[0])
+        tier = int(law[row, 0])
+        first, size = 0, 0
+        for k in range(s.num_services):
+            if s.service_tier[k] == tier:
+                first = k if size == 0 else first
+                size += 1
+        service = first + int(uniform(s.seed, 0, Stream.BACKLOG, 2 + 2 * uid) * size)
+        patch_month = 0 if law[row, 5] > 0.0 else patch_delay(s, p, uid)
+        known = int(law[row, 4])
+        add_vulnerability(s, p, uid, 0, law[row, 3], int(law[row, 1]), service, law[row, 2], patch_month, NEVER, known)
+        s.v_kev[s.num_open - 1] = int(law[row, 6])
+    for j in range(s.v_fixed.shape[0]):
+        s.v_fixed[j] = -1
+
+
+@kernel
+def _stocks(s, p):
+    s.modules = p.start_stock * p.modularity
+    s.privacy = p.start_stock * p.privacy_technology
+    s.intel = p.start_stock
+    s.disclosure = p.start_stock
+    for k in range(4):
+        s.scanners[k] = p.start_stock
+    s.trust = p.start_trust
+    s.users = p.start_users
+    s.auc_pool = 0.5
+    s.fraud = p.fraud_base - p.fraud_verified * s.privacy
+    s.crowding = p.crowding_base
+    s.availability = 1.0
+    s.sales_ratio = 1.0
+    for k in range(12):
+        s.sales_ring[k] = p.platform_sales * p.size * p.season[(s.start_month + k + 11) % 12]
+    for k in range(6):
+        s.value_ring[k] = p.start_value * p.size
+    for k in range(3):
+        s.posture_factor[k] = 1.0
+        s.posture_mean[k] = 1.0
+    s.tier_effort = p.effort_floor
+    s.fee_next = 0.5
+    s.fee_effort = 0.5
+    s.intel_factor = 1.0
+    s.asset_protection = 1.0
+    s.capital_growth = p.arrow_capital_commerce
+    s.campaign = -1
+    s.alert_tier = -1
+    s.portfolio_index = 1.0
+    s.portfolio_peak = 1.0
+
+
+@kernel
+def _money(s, p):
+    """Opening balances, lent by the world: the sum over all accounts is zero and stays so."""
+    s.balance[Account.PLATFORM] = p.platform_cash * p.size
+    s.balance[Account.TREASURY] = p.treasury_cash * p.size
+    s.balance[Account.SECURITY] = p.security_cash * p.size
+    for i in range(s.num_smes):
+        s.sme_cash[i] = s.sme_revenue[i]
+        s.balance[Account.SMES] += s.sme_cash[i]
+    for account in range(1, 5):
+        s.balance[Account.WORLD] -= s.balance[account]
+
+
+@kernel
+def open_episode(s, p, law, seed, num_smes, max_cycles, chance):
+    """Start an episode in a record of zeros; everything drawn is keyed by ``seed``."""
+    s.seed = seed
+    s.num_smes = num_smes
+    s.num_services = int(p.num_services)
+    s.max_cycles = max_cycles
+    s.start_month = int(uniform(seed, 0, Stream.CALENDAR, 0) * 12.0)
+    _stocks(s, p)
+    _tiers(s)
+    _graph(s, p, chance)
+    _mean_reach(s, p, chance)
+    for i in range(num_smes):
+        open_seat(s, p, i, int(uniform(seed, 0, Stream.SME, i * 16 + 6) * p.age_high))
+        s.sme_member[i] = 1 if p.sme_participation > 0.0 else 0
+        s.num_members += s.sme_member[i]
+    _money(s, p)
+    _backlog(s, p, law)
+    expose(s, p)
+    s.stress = 0 if uniform(seed, 0, Stream.MARKET, 0) < p.market_start_calm else 1
+    s.calm_filter = p.market_start_calm
+    s.risk_mean = 0.9 * p.appetite * p.size
+    s.risk = 0.9
+    feedback.aggregation_to_governance(s, p)
+    feedback.value_to_aggregation(s, p)

@@ -1,0 +1,3 @@
+"""Stage 1: scattered data, technology and capital are pooled."""
+
+__all__: list[str] = []

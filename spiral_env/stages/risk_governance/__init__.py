@@ -1,0 +1,3 @@
+"""Stage 2: the new, cross-domain risks are governed jointly."""
+
+__all__: list[str] = []

@@ -1,0 +1,86 @@
+"""Risk governance x digital commerce: the privacy accountant, incidents, inclusive access (paper 2.2; [1], [2], [7])."""
+
+from __future__ import annotations
+
+import math
+
+from spiral_env.core._jit import kernel
+from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
+from spiral_env.core.rng import Stream, lognormal, uniform
+from spiral_env.roles.business import epsilon_of_rho, rho_of_epsilon
+from spiral_env.stages.risk_governance._attack import limited_mean
+from spiral_env.stages.stock import GOVERNANCE, stock
+
+__all__ = ["WRITES", "advantage", "govern"]
+
+WRITES = "risk_governance.digital_commerce"
+
+
+@kernel
+def advantage(rho):
+    """Membership-inference advantage 2 Phi(mu/2) - 1 with mu = sqrt(2 rho)."""
+    return math.erf(math.sqrt(2.0 * rho) / 2.0 / math.sqrt(2.0))
+
+
+@kernel
+def strictness(s, p):
+    """How strict privacy rules are at this level."""
+    return p.privacy_strictness * (1.0 + p.adaptive_rules * s.level)
+
+
+@kernel
+def _account(s, p):
+    """Charge this month's release; the account adds the last twelve."""
+    s.rho_window[s.month % 12] = rho_of_epsilon(s.epsilon, p.delta)
+    total = 0.0
+    for k in range(12):
+        total += s.rho_window[k]
+    s.rho12 = total
+    s.eps12 = epsilon_of_rho(total, p.delta)
+
+
+@kernel
+def _privacy_incident(s, p):
+    """Probability .45 advantage exposure (1 - p), fine min(4 % of annual revenue, LogNormal)."""
+    strict = strictness(s, p)
+    chance = p.privacy_incident * advantage(s.rho12) * s.privacy_exposure * (1.0 - s.privacy)
+    s.incident_probability = min(1.0, p.privacy_incidents * strict * chance * s.asset_protection)
+    cap = p.fine_cap * 12.0 * p.platform_sales * p.size * p.market_growth**s.level
+    mu = p.fine_mu - math.log(1000.0)
+    s.expected_privacy_fine = s.incident_probability * strict * limited_mean(mu, p.fine_sigma, cap)
+    s.privacy_incident = 0
+    s.privacy_fine = 0.0
+    if uniform(s.seed, s.month, Stream.PRIVACY_INCIDENT, 0) < s.incident_probability:
+        s.privacy_incident = 1
+        size = lognormal(s.seed, s.month, Stream.PRIVACY_FINE, 0, mu, p.fine_sigma)
+        s.privacy_fine = strict * min(cap, size)
+    s.incidents_year = s.incidents_year * 11.0 / 12.0 + s.privacy_incident
+    post(s, Purpose.PRIVACY_FINE, Account.PLATFORM, Account.WORLD, s.privacy_fine)
+
+
+@kernel
+def _compliance(s, p):
+    """An SME that shares without the full tier is fined with .007 share a month, same law, halved."""
+    strict = strictness(s, p)
+    mu = p.fine_mu - math.log(1000.0)
+    for i in range(s.num_smes):
+        probability = 0.0
+        if s.sme_member[i] == 1:
+            probability = min(1.0, p.privacy_incidents * strict * p.compliance_rate * s.sme_share[i])
+        cap = p.fine_cap * 12.0 * s.sme_revenue[i]
+        s.sme_expected_fine[i] = 0.5 * probability * strict * limited_mean(mu, p.fine_sigma, cap)
+        s.sme_fine[i] = 0.0
+        if uniform(s.seed, s.month, Stream.COMPLIANCE, i) < probability:
+            size = lognormal(s.seed, s.month, Stream.COMPLIANCE_FINE, i, mu, p.fine_sigma)
+            s.sme_fine[i] = 0.5 * strict * min(cap, size)
+            post_sme(s, Purpose.COMPLIANCE_FINE, SmeSlot.COMPLIANCE, i, Account.WORLD, s.sme_fine[i])
+
+
+@kernel
+def govern(s, p):
+    """Invest in privacy technology, keep the account, face incidents and fines."""
+    moved = stock(s, p, s.privacy, s.privacy_effort, GOVERNANCE, s.privacy_gain)
+    s.privacy = p.privacy_technology * moved
+    _account(s, p)
+    _privacy_incident(s, p)
+    _compliance(s, p)

@@ -1,0 +1,112 @@
+"""The spiral: aggregation until A >= 1, governance until R <= .70 for 3 months, value until V >= 1; then up."""
+
+from __future__ import annotations
+
+from spiral_env.core._jit import kernel
+from spiral_env.core.ledger import Account
+from spiral_env.stages.stock import AGGREGATION, GOVERNANCE, VALUE
+
+__all__ = ["WRITES", "power_mean", "turn"]
+
+WRITES = "spiral"
+
+
+@kernel
+def power_mean(a, b, c, d):
+    """Power mean with exponent -2: the scarcest resource weighs most."""
+    tiny = 1e-3
+    total = max(a, tiny) ** -2.0 + max(b, tiny) ** -2.0 + max(c, tiny) ** -2.0 + max(d, tiny) ** -2.0
+    return (total / 4.0) ** -0.5
+
+
+@kernel
+def _aggregation(s, p):
+    """A: pool, capital, modules and detection maturity against the level's needs, each clipped at 1.5."""
+    smes = s.num_smes / 8.0
+    pool = s.pool / (p.need_pool * smes * s.need_scale)
+    capital = s.capital / (p.need_capital * smes * s.need_scale)
+    modules = s.modules / s.need_stock
+    maturity = (s.scanners[0] + s.scanners[1] + s.scanners[2] + s.scanners[3]) / 4.0 / s.need_stock
+    top = p.need_clip
+    s.aggregation = power_mean(min(pool, top), min(capital, top), min(modules, top), min(maturity, top))
+
+
+@kernel
+def _risk(s, p):
+    """R: 6-month exponential mean of the through-the-cycle expected loss, over the appetite."""
+    fines = s.expected_privacy_fine
+    for i in range(s.num_smes):
+        fines += s.sme_expected_fine[i]
+    s.risk_mean += (s.cycle_loss + fines - s.risk_mean) / p.risk_months
+    s.risk = s.risk_mean / (p.appetite * p.size)
+
+
+@kernel
+def _value(s, p):
+    """V: operating value since the value stage began, over three starting months at this level's market."""
+    if s.stage == VALUE:
+        s.value_sum += s.operating_value
+    target = p.value_months * p.start_value * p.size * p.market_growth**s.level
+    s.value = s.value_sum / target
+
+
+@kernel
+def _enter(s, stage):
+    s.stage = stage
+    s.stage_months = 0
+    s.gate_count = 0
+    s.fallback_count = 0
+    s.value_sum = 0.0
+
+
+@kernel
+def _rise(s, p):
+    """One level up: old, lower losses are restated at the new threat, so the gate cannot be sprinted."""
+    s.level += 1
+    s.level_rose = 1
+    s.risk_mean *= p.threat_growth
+    s.risk = s.risk_mean / (p.appetite * p.size)
+    _enter(s, AGGREGATION)
+
+
+@kernel
+def _collapse_counts(s, p):
+    low = p.collapse_cash * p.size
+    broke = s.balance[Account.PLATFORM] < low and s.balance[Account.TREASURY] < low
+    s.cash_count = s.cash_count + 1 if broke else 0
+    s.trust_count = s.trust_count + 1 if s.trust < p.collapse_trust else 0
+
+
+@kernel
+def _height(s, p):
+    """Levels climbed and the fraction of the current turn."""
+    if s.stage == AGGREGATION:
+        progress = s.aggregation
+    elif s.stage == GOVERNANCE:
+        progress = max(s.gate_count / p.gate_months, 0.9 * min(1.0, p.gate_risk / max(s.risk, 1e-9)))
+    else:
+        progress = s.value
+    s.height = s.level + (s.stage + min(max(progress, 0.0), 1.0)) / 3.0
+
+
+@kernel
+def turn(s, p):
+    """Measure A, R and V, move the stage machine by at most one step, count towards a collapse."""
+    s.level_rose = 0
+    s.stage_months += 1
+    _aggregation(s, p)
+    _risk(s, p)
+    _value(s, p)
+    s.gate_count = s.gate_count + 1 if s.risk <= p.gate_risk else 0
+    s.fallback_count = s.fallback_count + 1 if s.risk > p.fallback_risk else 0
+    ready = s.stage_months >= p.stage_months
+    if s.stage == AGGREGATION and ready and s.aggregation >= 1.0:
+        _enter(s, GOVERNANCE)
+    elif s.stage == GOVERNANCE and ready and s.gate_count >= p.gate_months:
+        _enter(s, VALUE)
+    elif s.stage == VALUE and ready and s.value >= 1.0:
+        _rise(s, p)
+    elif s.stage == VALUE and s.fallback_count >= p.fallback_months:
+        _enter(s, GOVERNANCE)
+    _collapse_counts(s, p)
+    _height(s, p)

@@ -1,0 +1,3 @@
+"""Stage 3: the governed pool creates value."""
+
+__all__: list[str] = []
