@@ -1,0 +1,105 @@
+"""Outcome measures of an episode, from the sums kept in the state record."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spiral_env.core.state import Sum
+
+__all__ = ["METRICS", "outcome"]
+
+METRICS: dict[str, tuple[str, str]] = {
+    "spiral_height": ("levels", "levels climbed and the fraction of the current turn"),
+    "ecosystem_value": ("k$ a month", "operating value and certainty equivalent, mean over the planned episode"),
+    "present_value": ("k$", "ecosystem value discounted to the start"),
+    "terminal_value": ("k$", "12 x the mean operating value of the last 6 months"),
+    "operating_value": ("k$ a month", "mean over the planned episode"),
+    "payoff_it": ("k$ a month", "security + cost + value of IT"),
+    "payoff_business": ("k$ a month", "security + cost + value of business"),
+    "payoff_finance": ("k$ a month", "security + cost + value of finance"),
+    "payoff_sme": ("k$ a month", "security + cost + value, mean over SMEs"),
+    "expected_loss": ("k$ a month", "true expected cyber loss of platform and SMEs"),
+    "realised_loss": ("k$ a month", "drawn cyber loss of platform and SMEs"),
+    "platform_breaches": ("1/year", "platform events"),
+    "sme_breaches": ("1/year per SME", "material SME events"),
+    "platform_borne": ("share", "SME events that came from the platform"),
+    "security_spending": ("k$ a month", "levers, patches and emergency postures"),
+    "time_to_remediate": ("months", "mean age of what was patched"),
+    "open_30": ("share", "vulnerabilities open after 30 days"),
+    "open_90": ("share", "vulnerabilities open after 90 days"),
+    "open_365": ("share", "vulnerabilities open after 365 days"),
+    "eps12": ("epsilon", "privacy spent over the last 12 months"),
+    "privacy_incidents": ("1/year", "privacy incidents"),
+    "sme_participation": ("share", "members, mean over months"),
+    "data_sharing": ("1", "sharing effort, mean over SMEs and months"),
+    "sme_growth": ("x", "mean revenue at the end against the start of the firm"),
+    "sme_closures": ("1/year per SME", "closures"),
+    "sme_defaults": ("1/year per SME", "defaults"),
+    "gini": ("1", "Gini coefficient of SME revenue at the end"),
+    "greenwash_gap": ("1", "claimed less true ESG"),
+    "forecast_skill": ("IC", "mean skill realised"),
+    "trust": ("1", "trust at the end"),
+    "availability": ("share", "mean availability of the platform"),
+    "collapse": ("0 or 1", "the ecosystem collapsed"),
+    "episode_length": ("months", "months lived"),
+    "return_it": ("1", "sum of the scalar reward"),
+    "return_business": ("1", "sum of the scalar reward"),
+    "return_finance": ("1", "sum of the scalar reward"),
+    "return_sme": ("1", "sum of the scalar reward, mean over SMEs"),
+}
+
+
+def _gini(x: np.ndarray) -> np.ndarray:
+    """Gini coefficient along the last axis of positive values ``[E, N]``."""
+    ordered = np.sort(x, axis=-1)
+    n = x.shape[-1]
+    rank = np.arange(1, n + 1)
+    return (2.0 * (rank * ordered).sum(-1) / ordered.sum(-1) - (n + 1)) / n
+
+
+def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a / np.maximum(b, 1e-12)
+
+
+def outcome(states: np.ndarray, params: np.ndarray) -> dict[str, np.ndarray]:
+    """Every measure of ``METRICS`` as float64 ``[E]`` for records ``states`` and ``params`` of shape ``[E]``."""
+    sums = {name.name.lower(): states["sums"][:, name.value] for name in Sum}
+    planned = states["max_cycles"].astype(np.float64)
+    months = np.maximum(sums["months"], 1.0)
+    live = states["num_smes"][0] if len(states) else 0
+    revenue = states["sme_revenue"][:, :live]
+    out = {
+        "spiral_height": states["height"].copy(),
+        "ecosystem_value": sums["ecosystem_value"] / planned,
+        "present_value": sums["present_value"].copy(),
+        "terminal_value": params["terminal_multiple"] * states["value_ring"].mean(1) * (1 - states["collapsed"]),
+        "operating_value": sums["operating_value"] / planned,
+        "expected_loss": sums["expected_loss"] / months,
+        "realised_loss": sums["realised_loss"] / months,
+        "platform_breaches": 12.0 * sums["platform_events"] / months,
+        "sme_breaches": 12.0 * _ratio(sums["sme_events"], sums["sme_months"]),
+        "platform_borne": _ratio(sums["sme_events_platform"], sums["sme_events"]),
+        "security_spending": sums["security_spending"] / months,
+        "time_to_remediate": _ratio(sums["patched_age"], sums["patched"]),
+        "open_30": _ratio(sums["open_30"], sums["at_risk_30"]),
+        "open_90": _ratio(sums["open_90"], sums["at_risk_90"]),
+        "open_365": _ratio(sums["open_365"], sums["at_risk_365"]),
+        "eps12": states["eps12"].copy(),
+        "privacy_incidents": 12.0 * sums["privacy_incidents"] / months,
+        "sme_participation": sums["members"] / months,
+        "data_sharing": sums["sharing"] / months,
+        "sme_growth": (revenue / states["sme_start_revenue"][:, :live]).mean(1),
+        "sme_closures": 12.0 * _ratio(sums["closures"], sums["sme_months"]),
+        "sme_defaults": 12.0 * _ratio(sums["defaults"], sums["sme_months"]),
+        "gini": _gini(revenue),
+        "greenwash_gap": sums["greenwash_gap"] / months,
+        "forecast_skill": sums["forecast_skill"] / months,
+        "trust": states["trust"].copy(),
+        "availability": sums["availability"] / months,
+        "collapse": states["collapsed"].astype(np.float64),
+        "episode_length": sums["months"].copy(),
+    }
+    for role in ("it", "business", "finance", "sme"):
+        out[f"payoff_{role}"] = sums[f"payoff_{role}"] / planned
+        out[f"return_{role}"] = sums[f"return_{role}"].copy()
+    return {name: out[name] for name in METRICS}

@@ -1,0 +1,273 @@
+"""The PettingZoo parallel environment: names and dictionaries over a batch of one."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from pettingzoo import ParallelEnv
+
+from spiral_env.core.ledger import ACCOUNTS, Purpose
+from spiral_env.core.state import Sum
+from spiral_env.metrics import outcome
+from spiral_env.roles import ROLES
+from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.simulator.engine import Engine, episode_seed, flat_state
+from spiral_env.spaces import Options, agent_names, agent_role
+
+__all__ = ["SpiralParallelEnv", "check_seed", "parallel_env"]
+
+_RENDER_MODES = ("ansi",)
+_INFO_KEYS = ("security", "cost", "value", "spiral_height", "ecosystem_value")
+
+
+def check_seed(seed: Any) -> int:
+    """The seed as an int; ``None`` draws one from the system.
+
+    Raises:
+        TypeError: not an integer.
+        ValueError: negative or above 2^63 - 1.
+    """
+    if seed is None:
+        return secrets.randbits(62)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"seed must be an integer or None, got {seed!r}")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be in [0, 2^63), got {seed}")
+    return int(seed)
+
+
+class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
+    """The cross-domain ecosystem with ``it_0``, ``business_0``, ``finance_0`` and ``sme_0 ...`` acting at once.
+
+    One step is a month; an episode ends by truncation after ``max_cycles`` months, or by termination of all
+    agents when the ecosystem collapses. Observations are float32 Boxes with the features of
+    ``spiral_env.roles.FEATURES``; infos hold the reward vector (k$), the spiral height and the month's
+    ecosystem value (k$).
+    """
+
+    metadata: dict[str, Any] = {"name": "spiral_env_v0", "render_modes": list(_RENDER_MODES), "is_parallelizable": True}
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "baseline-v0",
+        num_smes: int | None = None,
+        action_mode: str = "multi_discrete",
+        levels: int = 3,
+        homogenize: bool = False,
+        reward_mode: str = "mixed",
+        reward_basis: str = "expected",
+        max_cycles: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Build the world; nothing is simulated before ``reset``.
+
+        Raises:
+            TypeError: an option is of the wrong type.
+            ValueError: an option or the scenario is not allowed.
+        """
+        if render_mode is not None and render_mode not in _RENDER_MODES:
+            raise ValueError(f"render_mode must be None or one of {', '.join(_RENDER_MODES)}, got {render_mode!r}")
+        self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
+        self.scenario = load_scenario(scenario)
+        self.render_mode = render_mode
+        world = self.scenario.world(num_smes, max_cycles)
+        self.max_cycles = world.max_cycles
+        self.engine = Engine(world, 1, mode=reward_mode, realised=reward_basis == "realised")
+        self.possible_agents = agent_names(world.num_smes)
+        self.agents: list[str] = []
+        roles = [agent_role(agent) for agent in self.possible_agents]
+        by_role = {role: (self.options.observation_space(role), self.options.action_space(role)) for role in ROLES}
+        self.observation_spaces = {a: by_role[r][0] for a, r in zip(self.possible_agents, roles, strict=True)}
+        self.action_spaces = {a: by_role[r][1] for a, r in zip(self.possible_agents, roles, strict=True)}
+        self._efforts = np.zeros((1, len(roles), 5))
+        self._top = np.array([self.options.counts(role) - 1 for role in roles])
+        self._seed = 0
+        self._episode = -1
+
+    def observation_space(self, agent: str) -> spaces.Space:
+        """Space of the agent's observation: always the same object."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Space:
+        """Space of the agent's action: always the same object."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
+        """Open an episode. A seed fixes it and all that follow; without one the next episode of the series opens."""
+        if seed is not None or self._episode < 0:
+            self._seed = check_seed(seed)
+            self._episode = 0
+        else:
+            self._episode += 1
+        self.engine.reset(np.array([episode_seed(self._seed, self._episode)], dtype=np.int64))
+        self.agents = list(self.possible_agents)
+        return self._observations(), self._infos()
+
+    def step(self, actions: dict[str, Any]) -> tuple[
+        dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, float]]
+    ]:
+        """Live one month under one action per living agent.
+
+        Raises:
+            ValueError: an agent is unknown or missing, or an action is outside its space.
+        """
+        if not self.agents:
+            if self._episode < 0:
+                raise RuntimeError("step() needs a reset() first")
+            if actions:
+                raise ValueError(f"actions must be empty after the end of an episode, got {sorted(actions)}")
+            return {}, {}, {}, {}, {}
+        self.engine.step(self._encode(actions))
+        self.engine.observe()
+        state = self.engine.states[0]
+        ended, fallen = bool(state.done), bool(state.collapsed)
+        agents = self.agents
+        rewards = dict(zip(agents, self.engine.scalars[0].tolist(), strict=True))
+        terminations = dict.fromkeys(agents, ended and fallen)
+        truncations = dict.fromkeys(agents, ended and not fallen)
+        observations, infos = self._observations(), self._infos()
+        if ended:
+            self.agents = []
+        return observations, rewards, terminations, truncations, infos
+
+    def _encode(self, actions: dict[str, Any]) -> np.ndarray:
+        """One action per agent to efforts ``[1, A, 5]``; the fast way first, then the one that names the fault."""
+        if self.options.action_mode == "multi_discrete" and len(actions) == len(self.agents):
+            try:
+                table = np.array([actions[agent] for agent in self.agents])
+            except (KeyError, ValueError):
+                table = np.empty(0)
+            if table.shape == self._top.shape and table.dtype.kind in "iu":
+                efforts = table / self._top
+                if efforts.min() >= 0.0 and efforts.max() <= 1.0:
+                    self._efforts[0] = efforts
+                    return self._efforts
+        return self._encode_checked(actions)
+
+    def _encode_checked(self, actions: dict[str, Any]) -> np.ndarray:
+        for agent in actions:
+            if agent not in self.observation_spaces:
+                known = f"{self.possible_agents[0]} ... {self.possible_agents[-1]}"
+                raise ValueError(f"actions name an unknown agent {agent!r}, allowed are {known}")
+        for k, agent in enumerate(self.agents):
+            if agent not in actions:
+                raise ValueError(f"actions must name every living agent, {agent!r} is missing")
+            action = np.asarray(actions[agent])
+            if action.shape != self.options.action_shape():
+                want = self.options.action_shape()
+                raise ValueError(f"action of {agent} must have shape {want}, got {action.shape}")
+            try:
+                self._efforts[0, k] = self.options.efforts(agent_role(agent), action)
+            except ValueError as error:
+                raise ValueError(str(error).replace("actions of", f"action of {agent}:", 1)) from None
+        return self._efforts
+
+    def _observations(self) -> dict[str, np.ndarray]:
+        rows: list[np.ndarray] = []
+        for role in ROLES:
+            block = self.engine.observations[role][0]
+            rows.extend(self.options.pad(role, block) if self.options.homogenize else block.copy())
+        return dict(zip(self.possible_agents, rows, strict=True))
+
+    def _infos(self) -> dict[str, dict[str, float]]:
+        state = self.engine.states[0]
+        shared = (float(state.height), float(state.ecosystem_value))
+        return {
+            agent: dict(zip(_INFO_KEYS, (*vector, *shared), strict=True))
+            for agent, vector in zip(self.possible_agents, self.engine.vectors[0].tolist(), strict=True)
+        }
+
+    def state(self) -> np.ndarray:
+        """Everything but single backlog slots, float32 ``[D]``, for centralised training."""
+        record = self.engine.states
+        services = int(self.engine.params[0]["num_services"])
+        return flat_state(record, len(self.possible_agents) - 3, services)[0]
+
+    @functools.cached_property
+    def state_space(self) -> spaces.Box:
+        """Space of ``state()``."""
+        return spaces.Box(-np.inf, np.inf, self.state().shape, np.float32)
+
+    def reward_vectors(self) -> dict[str, np.ndarray]:
+        """Last month's vector (security, cost, value) of each agent in k$, float64 ``[3]``."""
+        return dict(zip(self.possible_agents, self.engine.vectors[0].copy(), strict=True))
+
+    def statement(self) -> dict[str, dict[str, float]]:
+        """Last month's accounts: purpose -> account -> k$ received (negative: paid); each row sums to zero."""
+        flows = self.engine.states[0].month_flow
+        return {
+            purpose.name.lower(): dict(zip(ACCOUNTS, flows[purpose.value].tolist(), strict=True)) for purpose in Purpose
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Outcome measures of the episode so far, as in ``spiral_env.metrics.METRICS``."""
+        return {name: float(x[0]) for name, x in outcome(self.engine.states, self.engine.params).items()}
+
+    def snapshot(self) -> dict[str, Any]:
+        """An exact copy of the episode, for planning; give it to ``restore``."""
+        return {
+            "state": self.engine.states.copy(),
+            "params": self.engine.params.copy(),
+            "scalars": self.engine.scalars.copy(),
+            "vectors": self.engine.vectors.copy(),
+            "agents": list(self.agents),
+            "series": (self._seed, self._episode),
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Go back to a snapshot of this environment, or of one of the same size; returns the observations.
+
+        Raises:
+            ValueError: the snapshot is of an environment of another size.
+        """
+        if snapshot["state"].dtype != self.engine.states.dtype or snapshot["scalars"].shape != self.engine.scalars.shape:
+            raise ValueError("snapshot must come from an environment with the same numbers of SMEs and services")
+        self.engine.states[:] = snapshot["state"]
+        self.engine.params[:] = snapshot["params"]
+        self.engine.scalars[:] = snapshot["scalars"]
+        self.engine.vectors[:] = snapshot["vectors"]
+        self.agents = list(snapshot["agents"])
+        self._seed, self._episode = snapshot["series"]
+        self.engine.observe()
+        return self._observations()
+
+    def render(self) -> str | None:
+        """The month as text with ``render_mode="ansi"``."""
+        if self.render_mode is None:
+            return None
+        from spiral_env.render.text import render_text
+
+        return render_text(self.engine.states[0], self.engine.params[0])
+
+    def close(self) -> None:
+        """Nothing is held open."""
+        self.engine.close()
+
+    @property
+    def months(self) -> int:
+        """Months lived in this episode."""
+        return int(self.engine.states[0].sums[Sum.MONTHS])
+
+
+def parallel_env(
+    scenario: str | Path | Scenario = "baseline-v0",
+    num_smes: int | None = None,
+    action_mode: str = "multi_discrete",
+    levels: int = 3,
+    homogenize: bool = False,
+    reward_mode: str = "mixed",
+    reward_basis: str = "expected",
+    max_cycles: int | None = None,
+    render_mode: str | None = None,
+) -> SpiralParallelEnv:
+    """The PettingZoo parallel environment; see ``SpiralParallelEnv``."""
+    return SpiralParallelEnv(
+        scenario, num_smes, action_mode, levels, homogenize, reward_mode, reward_basis, max_cycles, render_mode
+    )

@@ -1,0 +1,7 @@
+"""Worlds: versioned TOML files, validated, with unit, range and source for every number."""
+
+from __future__ import annotations
+
+from spiral_env.scenarios.schema import Scenario, load_scenario, scenario_ids
+
+__all__ = ["Scenario", "load_scenario", "scenario_ids"]

@@ -1,0 +1,207 @@
+"""What a scenario file may say: validated here, once, before any kernel runs."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from spiral_env.core.params import PARAMETERS, Parameter, Value
+from spiral_env.simulator.engine import World, derived_names
+from spiral_env.simulator.reset import LAW_COLUMNS
+
+__all__ = ["Scenario", "load_scenario", "scenario_ids", "starting_law"]
+
+_TABLE: dict[str, Parameter] = {q.name: q for q in PARAMETERS}
+_FOLDER = resources.files("spiral_env.scenarios")
+
+
+def _check_value(name: str, value: Any) -> Value:
+    """One parameter's value, within its range and of its shape; ``ValueError`` names it."""
+    q = _TABLE[name]
+    want = len(q.default) if isinstance(q.default, tuple) else 0
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in numbers):
+        raise ValueError(f"params.{name} must be a number ({q.unit}), got {value!r}")
+    if want != (len(numbers) if isinstance(value, list | tuple) else 0):
+        shape = f"a list of {want} numbers" if want else "one number"
+        raise ValueError(f"params.{name} must be {shape} ({q.unit}), got {value!r}")
+    for x in numbers:
+        if not q.low <= x <= q.high:
+            raise ValueError(f"params.{name} must be in [{q.low:g}, {q.high:g}] ({q.unit}), got {x!r}")
+    return tuple(float(x) for x in numbers) if want else float(numbers[0])
+
+
+def _known(name: str) -> None:
+    if name not in _TABLE:
+        import difflib
+
+        near = difflib.get_close_matches(name, _TABLE, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"params.{name} is not a parameter of the model{hint}")
+
+
+class Scenario(BaseModel):
+    """A world: versioned id, sizes, overrides of the parameter table, ranges of a procedural world."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*-v\d+$")
+    title: str
+    description: str = ""
+    num_smes: int = Field(default=8, ge=1, le=512)
+    max_cycles: int = Field(default=60, ge=1, le=600)
+    params: dict[str, Value] = {}
+    ranges: dict[str, tuple[float, float]] = {}
+    train_seeds: tuple[int, int] = (0, 2**62)
+    held_out_seeds: tuple[int, int] = (0, 2**62)
+    known_answer: str = ""
+
+    @field_validator("params", mode="before")
+    @classmethod
+    def _params(cls, raw: Mapping[str, Any]) -> dict[str, Value]:
+        for name in raw:
+            _known(name)
+        return {name: _check_value(name, value) for name, value in raw.items()}
+
+    @field_validator("ranges", mode="before")
+    @classmethod
+    def _ranges(cls, raw: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+        for name, pair in raw.items():
+            _known(name)
+            if name in derived_names() or isinstance(_TABLE[name].default, tuple) or name == "num_services":
+                raise ValueError(f"ranges.{name} cannot be drawn: other numbers follow from it")
+            if not isinstance(pair, list | tuple) or len(pair) != 2 or not pair[0] <= pair[1]:
+                raise ValueError(f"ranges.{name} must be [low, high] with low <= high, got {pair!r}")
+            for x in pair:
+                _check_value(name, x)
+        return {name: (float(pair[0]), float(pair[1])) for name, pair in raw.items()}
+
+    @model_validator(mode="after")
+    def _seeds(self) -> Scenario:
+        for name in ("train_seeds", "held_out_seeds"):
+            low, high = getattr(self, name)
+            if not 0 <= low < high:
+                raise ValueError(f"{name} must be [low, high] with 0 <= low < high, got [{low}, {high}]")
+        (a, b), (c, d) = self.train_seeds, self.held_out_seeds
+        if self.ranges and a < d and c < b:
+            raise ValueError(f"train_seeds [{a}, {b}] and held_out_seeds [{c}, {d}] must not overlap")
+        for name in ("num_services", *_SWITCHES):
+            value = self.params.get(name, _TABLE[name].default)
+            if value != int(value):  # type: ignore[arg-type]
+                raise ValueError(f"params.{name} must be a whole number, got {value!r}")
+        return self
+
+    def value(self, name: str) -> Value:
+        """The value in force of one parameter."""
+        _known(name)
+        return self.params.get(name, _TABLE[name].default)
+
+    def world(self, num_smes: int | None = None, max_cycles: int | None = None) -> World:
+        """What an engine needs; ``num_smes`` and ``max_cycles`` replace the scenario's."""
+        smes = self.num_smes if num_smes is None else num_smes
+        cycles = self.max_cycles if max_cycles is None else max_cycles
+        for name, got, high in (("num_smes", smes, 512), ("max_cycles", cycles, 600)):
+            if isinstance(got, bool) or not isinstance(got, int | np.integer):
+                raise TypeError(f"{name} must be an integer, got {got!r}")
+            if not 1 <= got <= high:
+                raise ValueError(f"{name} must be in [1, {high}], got {got}")
+        return World(dict(self.params), dict(self.ranges), starting_law(), int(smes), int(cycles))
+
+    def to_toml(self) -> str:
+        """The scenario as TOML that loads to an equal one."""
+        import json
+
+        lines = [f"id = {json.dumps(self.id)}", f"title = {json.dumps(self.title)}"]
+        lines.append(f"description = {json.dumps(self.description)}")
+        lines += [f"num_smes = {self.num_smes}", f"max_cycles = {self.max_cycles}"]
+        lines.append(f"train_seeds = [{self.train_seeds[0]}, {self.train_seeds[1]}]")
+        lines.append(f"held_out_seeds = [{self.held_out_seeds[0]}, {self.held_out_seeds[1]}]")
+        lines.append(f"known_answer = {json.dumps(self.known_answer)}")
+        for table, content in (("params", self.params), ("ranges", self.ranges)):
+            lines.append(f"\n[{table}]")
+            lines += [f"{k} = {list(v) if isinstance(v, tuple) else v}" for k, v in sorted(content.items())]
+        return "\n".join(lines) + "\n"
+
+
+_SWITCHES = tuple(q.name for q in PARAMETERS if q.group == "switches")
+
+
+@cache
+def starting_law() -> np.ndarray:
+    """Law of the starting backlog, float64 ``[L, 7]`` in the columns of ``LAW_COLUMNS``."""
+    with resources.as_file(_FOLDER / "starting_backlog.csv") as path:
+        names = path.read_text().splitlines()[0].split(",")
+        if tuple(names) != LAW_COLUMNS:
+            raise ValueError(f"starting_backlog.csv must have the columns {LAW_COLUMNS}, got {names}")
+        return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+
+
+def scenario_ids() -> tuple[str, ...]:
+    """Ids of the scenarios that come with the package."""
+    return tuple(sorted(x.name[:-5] for x in _FOLDER.iterdir() if x.name.endswith(".toml")))
+
+
+def load_scenario(id_or_path: str | Path | Scenario) -> Scenario:
+    """Load a scenario by id or from a TOML file; ``ValueError`` in one line on anything wrong."""
+    if isinstance(id_or_path, Scenario):
+        return id_or_path
+    return _build(_merged(str(id_or_path), ()), str(id_or_path))
+
+
+def _read(name: str) -> dict[str, Any]:
+    if name in scenario_ids():
+        text = (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    elif name.endswith(".toml"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise ValueError(f"scenario file {name} cannot be read: {reason}") from None
+    else:
+        known = ", ".join(scenario_ids())
+        raise ValueError(f"scenario must be a .toml file or one of {known}, got {name!r}")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"scenario file {name} is not TOML: {error}") from None
+
+
+def _merged(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    """The file over what it extends; tables ``params`` and ``ranges`` merge key by key."""
+    if name in seen:
+        raise ValueError(f"scenario {name} extends itself: {' -> '.join((*seen, name))}")
+    raw = _read(name)
+    parent = raw.pop("extends", None)
+    if parent is None:
+        return raw
+    if not isinstance(parent, str):
+        raise ValueError(f"extends must be a scenario id or file, got {parent!r} in {name}")
+    if parent.endswith(".toml") and not Path(parent).is_absolute():
+        parent = str(Path(name).parent / parent)
+    base = _merged(parent, (*seen, name))
+    base.pop("known_answer", None)
+    for table in ("params", "ranges"):
+        if isinstance(raw.get(table), dict):
+            raw[table] = {**base.get(table, {}), **raw[table]}
+    return {**base, **raw}
+
+
+def _build(raw: dict[str, Any], name: str) -> Scenario:
+    try:
+        return Scenario(**raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(x) for x in first["loc"])
+        message = str(first["msg"]).removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = f"{where} is not a key of a scenario (allowed: extends, {', '.join(Scenario.model_fields)})"
+        elif not message.startswith(("params.", "ranges.", "train_seeds", "held_out_seeds")):
+            message = f"{where}: {message}, got {first.get('input')!r}"
+        raise ValueError(f"scenario {name}: {message}") from None

@@ -1,0 +1,91 @@
+"""A Gymnasium view of one role: the others are played by given policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from spiral_env.parallel_env import SpiralParallelEnv, check_seed
+from spiral_env.policy import Policy, StatusQuo, check_role
+from spiral_env.roles import ROLES
+from spiral_env.scenarios import Scenario
+from spiral_env.simulator.engine import episode_seed
+from spiral_env.spaces import Options
+
+__all__ = ["SingleRoleEnv"]
+
+
+class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
+    """One agent learns; ``role="sme"`` is SME 0 and the other SMEs are played by the partner ``"sme"``."""
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"]}
+
+    def __init__(
+        self,
+        role: str = "it",
+        partners: Mapping[str, Policy] | None = None,
+        scenario: str | Path | Scenario = "baseline-v0",
+        action_mode: str = "multi_discrete",
+        levels: int = 3,
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Partners not given play the status quo.
+
+        Raises:
+            TypeError: a partner is not a Policy.
+            ValueError: the role, a partner's role or an option is not allowed.
+        """
+        self.role = check_role(role)
+        self.options = Options(action_mode, levels)
+        self.partners: dict[str, Policy] = {name: StatusQuo(name) for name in ROLES}
+        for name, policy in (partners or {}).items():
+            if not isinstance(policy, Policy):
+                raise TypeError(f"partners[{name!r}] must be a Policy with reset() and act(), got {policy!r}")
+            self.partners[check_role(name)] = policy
+        self.render_mode = render_mode
+        self.inner = SpiralParallelEnv(scenario, action_mode="continuous", render_mode=render_mode, **options)
+        self.agent = f"{role}_0"
+        self.observation_space = self.options.observation_space(role)
+        self.action_space = self.options.action_space(role)
+        self._seed = 0
+        self._episode = -1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Open an episode; partners are reset with its seed."""
+        super().reset(seed=seed)
+        if seed is not None or self._episode < 0:
+            self._seed, self._episode = check_seed(seed), 0
+        else:
+            self._episode += 1
+        episode = episode_seed(self._seed, self._episode)
+        observations, infos = self.inner.reset(seed=episode)
+        for policy in self.partners.values():
+            policy.reset(np.array([episode]))
+        return observations[self.agent], infos[self.agent]
+
+    def _joint(self, action: Any) -> dict[str, np.ndarray]:
+        efforts = []
+        for role in ROLES:
+            seen = self.inner.engine.observations[role]
+            efforts.append(self.partners[role].act(seen.copy())[0])
+        joint = dict(zip(self.inner.possible_agents, np.concatenate(efforts), strict=True))
+        given = np.asarray(action)
+        if given.shape != self.options.action_shape():
+            raise ValueError(f"action must have shape {self.options.action_shape()}, got {given.shape}")
+        joint[self.agent] = self.options.efforts(self.role, given)
+        return joint
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Live one month: own action, partners' from what they see."""
+        observations, rewards, terminations, truncations, infos = self.inner.step(self._joint(action))
+        a = self.agent
+        return observations[a], rewards[a], terminations[a], truncations[a], infos[a]
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The month as text with ``render_mode="ansi"``."""
+        return self.inner.render()

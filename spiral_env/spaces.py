@@ -1,0 +1,129 @@
+"""Spaces of the roles, the options every interface shares, and the way from an action to an effort."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium import spaces
+
+from spiral_env.roles import FEATURES, LEVERS, NUM_LEVERS, ROLES
+from spiral_env.simulator.engine import REWARD_MODES
+
+__all__ = ["ACTION_MODES", "REWARD_BASES", "Options", "agent_names", "agent_role"]
+
+ACTION_MODES = ("multi_discrete", "continuous", "discrete")
+REWARD_BASES = ("expected", "realised")
+_LONGEST = max(len(table) for table in FEATURES.values())
+_DISCRETE_ACTIONS = 3**NUM_LEVERS
+_DIGITS = 3 ** np.arange(NUM_LEVERS - 1, -1, -1)
+
+
+def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def agent_names(num_smes: int) -> list[str]:
+    """``it_0, business_0, finance_0, sme_0 ...``."""
+    return ["it_0", "business_0", "finance_0", *(f"sme_{i}" for i in range(num_smes))]
+
+
+def agent_role(agent: str) -> str:
+    """Role of an agent's name."""
+    return agent.rsplit("_", 1)[0]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How agents act and what they are paid for; validated on construction."""
+
+    action_mode: str = "multi_discrete"
+    levels: int = 3
+    homogenize: bool = False
+    reward_mode: str = "mixed"
+    reward_basis: str = "expected"
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            TypeError: ``levels`` or ``homogenize`` is of the wrong type.
+            ValueError: an option is not allowed.
+        """
+        _choice("action_mode", self.action_mode, ACTION_MODES)
+        _choice("reward_mode", self.reward_mode, REWARD_MODES)
+        _choice("reward_basis", self.reward_basis, REWARD_BASES)
+        if isinstance(self.levels, bool) or not isinstance(self.levels, int):
+            raise TypeError(f"levels must be an integer, got {self.levels!r}")
+        if not 2 <= self.levels <= 101:
+            raise ValueError(f"levels must be in [2, 101], got {self.levels}")
+        if self.action_mode == "discrete" and self.levels != 3:
+            raise ValueError(f"levels must be 3 with action_mode='discrete', got {self.levels}")
+        if not isinstance(self.homogenize, bool):
+            raise TypeError(f"homogenize must be a bool, got {self.homogenize!r}")
+
+    def counts(self, role: str) -> np.ndarray:
+        """Number of values of each lever, int64 ``[5]``."""
+        if self.homogenize:
+            return np.full(NUM_LEVERS, max(3, self.levels), dtype=np.int64)
+        return np.array([self.levels if x.kind == "graded" else 3 for x in LEVERS[role]], dtype=np.int64)
+
+    def action_space(self, role: str) -> spaces.Space:
+        """Space of one agent's action."""
+        if self.action_mode == "continuous":
+            return spaces.Box(0.0, 1.0, (NUM_LEVERS,), np.float32)
+        if self.action_mode == "discrete":
+            return spaces.Discrete(_DISCRETE_ACTIONS)
+        return spaces.MultiDiscrete(self.counts(role))
+
+    def observation_space(self, role: str) -> spaces.Box:
+        """Space of one agent's observation: its features, or padded with a one-hot of the role."""
+        low = np.array([f.low for f in FEATURES[role]], dtype=np.float32)
+        high = np.array([f.high for f in FEATURES[role]], dtype=np.float32)
+        if not self.homogenize:
+            return spaces.Box(low, high, dtype=np.float32)
+        wide_low = np.full(_LONGEST + len(ROLES), -4.0, dtype=np.float32)
+        wide_high = np.full(_LONGEST + len(ROLES), 4.0, dtype=np.float32)
+        wide_low[_LONGEST:], wide_high[_LONGEST:] = 0.0, 1.0
+        return spaces.Box(wide_low, wide_high, dtype=np.float32)
+
+    def pad(self, role: str, observation: np.ndarray) -> np.ndarray:
+        """``[..., O]`` features to the common ``[..., L + 4]``: zero-padded, with the role's one-hot."""
+        width = observation.shape[-1]
+        out = np.zeros((*observation.shape[:-1], _LONGEST + len(ROLES)), dtype=np.float32)
+        out[..., :width] = observation
+        out[..., _LONGEST + ROLES.index(role)] = 1.0
+        return out
+
+    def efforts(self, role: str, actions: np.ndarray) -> np.ndarray:
+        """Actions ``[..., 5]`` (or ``[...]`` flat discrete) to efforts ``[..., 5]`` in [0, 1].
+
+        Raises:
+            ValueError: a value is outside the space.
+        """
+        if self.action_mode == "continuous":
+            efforts = actions.astype(np.float64)
+            if not ((efforts >= 0.0) & (efforts <= 1.0)).all():
+                raise ValueError(f"actions of {role} must be in [0, 1], got {_worst(efforts, 0.0, 1.0)}")
+            return efforts
+        if not np.issubdtype(actions.dtype, np.integer):
+            raise ValueError(f"actions of {role} must be integers, got dtype {actions.dtype}")
+        if self.action_mode == "discrete":
+            if actions.size and not (actions.min() >= 0 and actions.max() < _DISCRETE_ACTIONS):
+                bad = _worst(actions, 0, _DISCRETE_ACTIONS - 1)
+                raise ValueError(f"actions of {role} must be in [0, {_DISCRETE_ACTIONS - 1}], got {bad}")
+            return (actions[..., None] // _DIGITS % 3) / 2.0
+        top = self.counts(role) - 1
+        if not ((actions >= 0) & (actions <= top)).all():
+            raise ValueError(f"actions of {role} must be in [0, {top.tolist()}], got {actions.tolist()}")
+        return actions / top
+
+    def action_shape(self) -> tuple[int, ...]:
+        """Shape of one agent's action."""
+        return () if self.action_mode == "discrete" else (NUM_LEVERS,)
+
+
+def _worst(values: np.ndarray, low: float, high: float) -> object:
+    bad = values[~((values >= low) & (values <= high))]
+    return bad.reshape(-1)[0].item()

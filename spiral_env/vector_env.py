@@ -1,0 +1,214 @@
+"""Thousands of ecosystems stepped by one compiled call: arrays in, arrays out, one per role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spiral_env.metrics import outcome
+from spiral_env.parallel_env import check_seed
+from spiral_env.roles import ROLES
+from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.simulator.engine import Engine, episode_seed, flat_state
+from spiral_env.spaces import Options
+
+__all__ = ["AUTORESET_MODES", "SpiralVectorEnv", "vector_env"]
+
+AUTORESET_MODES = ("next_step", "same_step", "disabled")
+_FIRST = {"it": 0, "business": 1, "finance": 2, "sme": 3}
+
+
+class SpiralVectorEnv:
+    """A batch of ecosystems with Gymnasium's vector names.
+
+    Arrays are ``[num_envs, agents of the role, features]``. Observations and rewards are views of buffers that
+    the next call overwrites; ``copy=True`` gives arrays of your own.
+
+    Attributes:
+        single_observation_space: role -> space of one agent.
+        single_action_space: role -> space of one agent.
+        num_agents_of: role -> number of agents.
+    """
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "baseline-v0",
+        num_envs: int = 1,
+        num_threads: int = 1,
+        autoreset_mode: str = "next_step",
+        *,
+        num_smes: int | None = None,
+        action_mode: str = "multi_discrete",
+        levels: int = 3,
+        homogenize: bool = False,
+        reward_mode: str = "mixed",
+        reward_basis: str = "expected",
+        max_cycles: int | None = None,
+        copy: bool = False,
+    ) -> None:
+        """Allocate the batch.
+
+        Raises:
+            TypeError: an option is of the wrong type.
+            ValueError: an option or the scenario is not allowed.
+        """
+        for name, count in (("num_envs", num_envs), ("num_threads", num_threads)):
+            if isinstance(count, bool) or not isinstance(count, int | np.integer):
+                raise TypeError(f"{name} must be an integer, got {count!r}")
+            if count < 1:
+                raise ValueError(f"{name} must be >= 1, got {count}")
+        if autoreset_mode not in AUTORESET_MODES:
+            allowed = ", ".join(AUTORESET_MODES)
+            raise ValueError(f"autoreset_mode must be one of {allowed}, got {autoreset_mode!r}")
+        self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
+        self.scenario = load_scenario(scenario)
+        world = self.scenario.world(num_smes, max_cycles)
+        self.engine = Engine(world, int(num_envs), int(num_threads), reward_mode, reward_basis == "realised")
+        self.num_envs = int(num_envs)
+        self.max_cycles = world.max_cycles
+        self.autoreset_mode = autoreset_mode
+        self.copy = copy
+        self.num_agents_of = {"it": 1, "business": 1, "finance": 1, "sme": world.num_smes}
+        self.num_agents = self.engine.num_agents
+        self.single_observation_space = {role: self.options.observation_space(role) for role in ROLES}
+        self.single_action_space = {role: self.options.action_space(role) for role in ROLES}
+        self._efforts = np.zeros((self.num_envs, self.num_agents, 5))
+        self._base_seeds: list[int] | None = None
+        self._episodes = np.zeros(self.num_envs, dtype=np.int64)
+        self._needs_reset = np.zeros(self.num_envs, dtype=np.bool_)
+
+    def _slice(self, role: str) -> slice:
+        first = _FIRST[role]
+        return slice(first, first + self.num_agents_of[role])
+
+    def reset(self, seed: int | Any = None, options: dict[str, Any] | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Open an episode in every row. Seed ``k`` gives row i the seed ``k + i``; a sequence gives one each.
+
+        Without a seed the rows go on to the next episode of their series.
+
+        Raises:
+            ValueError: a sequence of the wrong length, or a seed outside [0, 2^63).
+        """
+        if seed is not None or self._base_seeds is None:
+            self._base_seeds = self._seeds(seed)
+            self._episodes[:] = 0
+        else:
+            self._episodes += 1
+        self._needs_reset[:] = False
+        self._open(np.ones(self.num_envs, dtype=np.bool_))
+        return self._observations(), {}
+
+    def _seeds(self, seed: Any) -> list[int]:
+        if seed is None or isinstance(seed, int | np.integer):
+            first = check_seed(seed)
+            return [first + i for i in range(self.num_envs)]
+        seeds = [check_seed(x) for x in seed]
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"seed must be an integer or {self.num_envs} integers, got {len(seeds)}")
+        return seeds
+
+    def _open(self, mask: np.ndarray) -> None:
+        assert self._base_seeds is not None
+        seeds = np.zeros(self.num_envs, dtype=np.int64)
+        for e in np.flatnonzero(mask):
+            seeds[e] = episode_seed(self._base_seeds[e], int(self._episodes[e]))
+        self.engine.reset(seeds, mask)
+
+    def _encode(self, actions: dict[str, np.ndarray]) -> np.ndarray:
+        unknown = sorted(set(actions) - set(ROLES))
+        if unknown:
+            raise ValueError(f"actions name an unknown role {unknown[0]!r}, allowed are {', '.join(ROLES)}")
+        for role in ROLES:
+            if role not in actions:
+                raise ValueError(f"actions must name every role, {role!r} is missing")
+            given = np.asarray(actions[role])
+            want = (self.num_envs, self.num_agents_of[role], *self.options.action_shape())
+            if given.shape != want:
+                raise ValueError(f"actions of {role} must have shape {want}, got {given.shape}")
+            self._efforts[:, self._slice(role)] = self.options.efforts(role, given)
+        return self._efforts
+
+    def step(
+        self, actions: dict[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
+        """Live one month in every row.
+
+        Returns:
+            Observations and rewards (role -> ``[E, A]``), terminations and truncations (bool ``[E]``), and an
+            info that holds, in a step in which rows end, ``final_metrics`` with the mask ``_final_metrics``, and in
+            ``same_step`` mode ``final_obs`` (role -> ``[E, A, O]``) with the mask ``_final_obs``.
+        """
+        if self._base_seeds is None:
+            raise RuntimeError("step() needs a reset() first")
+        efforts = self._encode(actions)
+        before = self.engine.states["done"] == 1
+        pending = self._needs_reset.copy()
+        self.engine.step(efforts)
+        done = self.engine.states["done"] == 1
+        fallen = self.engine.states["collapsed"] == 1
+        ended = done & ~before
+        terminations, truncations = ended & fallen, ended & ~fallen
+        info: dict[str, Any] = {}
+        if ended.any():
+            info["final_metrics"] = outcome(self.engine.states, self.engine.params)
+            info["_final_metrics"] = ended.copy()
+        if self.autoreset_mode == "next_step" and pending.any():
+            self._reopen(pending)
+        self._needs_reset = ended if self.autoreset_mode == "next_step" else self._needs_reset
+        if self.autoreset_mode == "same_step" and ended.any():
+            rewards = {role: self.engine.scalars[:, self._slice(role)].copy() for role in ROLES}
+            self.engine.observe()
+            info["final_obs"] = {role: x.copy() for role, x in self._observations().items()}
+            info["_final_obs"] = ended.copy()
+            self._reopen(ended)
+            return self._observations(), rewards, terminations, truncations, info
+        self.engine.observe()
+        return self._observations(), self._rewards(), terminations, truncations, info
+
+    def _reopen(self, mask: np.ndarray) -> None:
+        self._episodes[mask] += 1
+        self._open(mask)
+
+    def _observations(self) -> dict[str, np.ndarray]:
+        out = {}
+        for role in ROLES:
+            block = self.engine.observations[role]
+            if self.options.homogenize:
+                out[role] = self.options.pad(role, block)
+            else:
+                out[role] = block.copy() if self.copy else block
+        return out
+
+    def _rewards(self) -> dict[str, np.ndarray]:
+        blocks = {role: self.engine.scalars[:, self._slice(role)] for role in ROLES}
+        return {role: x.copy() for role, x in blocks.items()} if self.copy else blocks
+
+    def reward_vectors(self) -> dict[str, np.ndarray]:
+        """Last month's (security, cost, value) in k$: role -> float64 ``[E, A, 3]``."""
+        return {role: self.engine.vectors[:, self._slice(role)].copy() for role in ROLES}
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Outcome measures of each row's episode so far, float64 ``[E]``."""
+        return outcome(self.engine.states, self.engine.params)
+
+    def state(self) -> np.ndarray:
+        """Everything but single backlog slots, float32 ``[E, D]``."""
+        services = int(self.engine.params[0]["num_services"])
+        return flat_state(self.engine.states, self.num_agents_of["sme"], services)
+
+    def close(self) -> None:
+        """End the worker threads."""
+        self.engine.close()
+
+
+def vector_env(
+    scenario: str | Path | Scenario = "baseline-v0",
+    num_envs: int = 1,
+    num_threads: int = 1,
+    autoreset_mode: str = "next_step",
+    **options: Any,
+) -> SpiralVectorEnv:
+    """A batch of ecosystems; ``options`` as in ``parallel_env``, and ``copy``."""
+    return SpiralVectorEnv(scenario, num_envs, num_threads, autoreset_mode, **options)
