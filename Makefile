@@ -1,0 +1,40 @@
+# From a bare Python 3.11 and make: every target sets itself up in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN ?= results/runs/baseline
+
+# One thread per process: two torch threads on two busy cores can be 50 times slower.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup train test test-all check bench clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,dev]"
+	touch $(STAMP)
+
+train: $(STAMP)
+	$(BIN)/spiral train --scenario baseline-v0 --out $(RUN) --max-seconds 480
+	$(BIN)/spiral evaluate --scenario baseline-v0 --compare uniform,status_quo,scripted,$(RUN) --episodes 100
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow" -n 2
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.benchmarks.throughput
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
