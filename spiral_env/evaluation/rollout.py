@@ -1,0 +1,115 @@
+"""Episodes of given policies on given seeds; the result does not depend on how many run side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from spiral_env.policy import Policy
+from spiral_env.roles import NUM_LEVERS, ROLES
+from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.vector_env import SpiralVectorEnv
+
+__all__ = ["EpisodeTable", "run_episodes"]
+
+
+@dataclass
+class EpisodeTable:
+    """What the episodes of one team showed.
+
+    Attributes:
+        metrics: outcome measure -> float64 ``[episodes]``.
+        returns: role -> sum of the scalar reward ``[episodes]``, SMEs averaged.
+        lever_use: role -> share of decisions by thirds ``[5, 3]``.
+        seeds: int64 ``[episodes]``.
+    """
+
+    metrics: dict[str, np.ndarray]
+    returns: dict[str, np.ndarray]
+    lever_use: dict[str, np.ndarray]
+    seeds: np.ndarray
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def episode_seeds(scenario: Scenario, episodes: int, seed: int) -> np.ndarray:
+    """Paired seeds: ``seed + k``, counted from the start of the held-out range of a procedural world."""
+    first = scenario.held_out_seeds[0] if scenario.ranges else 0
+    seeds = first + seed + np.arange(episodes, dtype=np.int64)
+    if scenario.ranges and seeds[-1] >= scenario.held_out_seeds[1]:
+        raise ValueError(f"seed must leave {episodes} episodes in held_out_seeds {scenario.held_out_seeds}, got {seed}")
+    return seeds
+
+
+def run_episodes(
+    scenario: str | Path | Scenario,
+    policies: Mapping[str, Policy],
+    episodes: int,
+    seed: int = 0,
+    *,
+    num_envs: int = 64,
+    reward_mode: str = "mixed",
+    reward_basis: str = "expected",
+    num_smes: int | None = None,
+    max_cycles: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> EpisodeTable:
+    """Play ``episodes`` episodes, one per seed, with one policy per role.
+
+    Raises:
+        ValueError: ``episodes`` or ``num_envs`` is below 1, or a role has no policy.
+    """
+    world = load_scenario(scenario)
+    if episodes < 1 or num_envs < 1:
+        raise ValueError(f"episodes and num_envs must be >= 1, got {episodes} and {num_envs}")
+    missing = [role for role in ROLES if role not in policies]
+    if missing:
+        raise ValueError(f"policies must name every role, {missing[0]!r} is missing")
+    seeds = episode_seeds(world, episodes, seed)
+    use = {role: np.zeros((NUM_LEVERS, 3)) for role in ROLES}
+    blocks = []
+    for start in range(0, episodes, num_envs):
+        chunk = seeds[start : start + num_envs]
+        env = SpiralVectorEnv(
+            world,
+            len(chunk),
+            autoreset_mode="disabled",
+            action_mode="continuous",
+            reward_mode=reward_mode,
+            reward_basis=reward_basis,
+            num_smes=num_smes,
+            max_cycles=max_cycles,
+        )
+        blocks.append(_run_chunk(env, policies, chunk, use))
+        if progress is not None:
+            progress(len(chunk))
+    metrics = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
+    return EpisodeTable(
+        metrics=metrics,
+        returns={role: metrics[f"return_{role}"] for role in ROLES},
+        lever_use={role: counts / np.maximum(counts.sum(1, keepdims=True), 1.0) for role, counts in use.items()},
+        seeds=seeds,
+        names={role: policies[role].name for role in ROLES},
+    )
+
+
+def _run_chunk(
+    env: SpiralVectorEnv, policies: Mapping[str, Policy], seeds: np.ndarray, use: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    observations, _ = env.reset(seed=seeds)
+    for policy in policies.values():
+        policy.reset(seeds)
+    alive = np.ones(len(seeds), dtype=np.bool_)
+    while alive.any():
+        efforts = {role: policies[role].act(observations[role].copy()) for role in ROLES}
+        for role in ROLES:
+            thirds = np.minimum((efforts[role][alive] * 3.0).astype(np.int64), 2)
+            for k in range(3):
+                use[role][:, k] += (thirds == k).sum((0, 1))
+        observations, _, terminations, truncations, _ = env.step(efforts)
+        alive &= ~(terminations | truncations)
+    out = env.metrics()
+    env.close()
+    return out

@@ -1,0 +1,238 @@
+"""The project around the model: the wheel, the direction of imports, the pins, the targets of make."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import spiral_env
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "spiral_env"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+# Lower layers never import higher ones; parts of one layer may import each other.
+LAYERS = (
+    {"core"},
+    {"stages", "roles"},
+    {"simulator"},
+    {"scenarios", "spaces", "parallel_env", "vector_env", "metrics", "_registration"},
+    {"policy"},
+    {"single_role_env", "calibration", "adapters", "render", "evaluation"},
+    {"cli", "__main__"},
+    {"agents"},
+    {"train"},
+)
+RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
+# A picture of a month is drawn from records alone, so the environment may call it (see the test below).
+EXCEPTIONS = {("parallel_env", "render")}
+MODEL_PARTS = {"core", "stages", "roles", "simulator"}
+TARGETS = {"setup", "train", "test", "test-all", "check", "bench", "clean"}
+
+
+class Import(NamedTuple):
+    """One import statement: the file, the part it belongs to, the module named, and whether it runs at import."""
+
+    file: Path
+    part: str
+    module: str
+    at_top: bool
+
+
+def _part(dotted: str) -> str:
+    """The architecture's part of a module: ``spiral_env.core.state`` is ``core``, ``train.sb3`` is ``train``."""
+    names = dotted.split(".")
+    return names[1] if names[0] == "spiral_env" and len(names) > 1 else names[0]
+
+
+def _names(node: ast.AST, package: list[str]) -> list[str]:
+    """Full dotted names an import statement may load; ``from a import b`` gives ``a.b``."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        base = package[: len(package) - node.level + 1] if node.level else []
+        return [".".join([*base, *([node.module] if node.module else []), alias.name]) for alias in node.names]
+    return []
+
+
+def _deferred(tree: ast.AST) -> set[ast.AST]:
+    """Nodes inside functions: they run when called, not at import."""
+    functions = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {inner for function in functions for inner in ast.walk(function)}
+
+
+def _imports(source: str, file: Path) -> list[Import]:
+    """Every import statement of one source file."""
+    dotted = list(file.with_suffix("").parts)
+    tree = ast.parse(source)
+    deferred = _deferred(tree)
+    part = _part(".".join(dotted))
+    return [
+        Import(file, part, name, node not in deferred)
+        for node in ast.walk(tree)
+        for name in _names(node, dotted[:-1])
+    ]
+
+
+def _project_imports() -> list[Import]:
+    """Imports of all files but the package's front door, which gathers names from every layer."""
+    files = [p for folder in ("spiral_env", "agents", "train") for p in sorted((ROOT / folder).rglob("*.py"))]
+    front_door = PACKAGE / "__init__.py"
+    return [i for p in files if p != front_door for i in _imports(p.read_text(), p.relative_to(ROOT))]
+
+
+def _upward(imports: list[Import]) -> list[str]:
+    """Imports that climb a layer, as readable lines."""
+    return [
+        f"{i.file} ({i.part}) imports {i.module} ({_part(i.module)})"
+        for i in imports
+        if i.module.split(".")[0] in {"spiral_env", "agents", "train"}
+        and RANK[_part(i.module)] > RANK[i.part]
+        and (i.part, _part(i.module)) not in EXCEPTIONS
+        and not (i.part == "cli" and not i.at_top)
+    ]
+
+
+def test_every_part_of_the_package_has_a_layer() -> None:
+    parts = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert parts - {"__init__"} <= RANK.keys()
+
+
+def test_imports_go_one_way() -> None:
+    assert _upward(_project_imports()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("spiral_env/core/state.py", "from spiral_env.stages import feedback"),
+        ("spiral_env/core/state.py", "from .. import stages"),
+        ("spiral_env/policy.py", "import spiral_env.evaluation.report"),
+        ("spiral_env/cli.py", "import train.sb3"),
+        ("spiral_env/vector_env.py", "def f():\n    import agents"),
+        ("agents/scripted.py", "from train import config"),
+    ],
+)
+def test_an_import_that_climbs_is_found(file: str, source: str) -> None:
+    assert len(_upward(_imports(source, Path(file)))) == 1
+
+
+def test_cli_may_look_for_agents_inside_a_command() -> None:
+    assert _upward(_imports("def f():\n    import agents", Path("spiral_env/cli.py"))) == []
+
+
+def test_the_text_the_environment_draws_needs_core_alone() -> None:
+    drawn = [i for i in _project_imports() if i.part == "render" and i.file.stem in {"__init__", "text"}]
+    parts = {_part(i.module) for i in drawn if i.module.startswith("spiral_env")}
+    assert parts <= {"core", "render"}
+
+
+def test_the_model_knows_no_framework() -> None:
+    frameworks = {"gymnasium", "pettingzoo", "torch", "stable_baselines3"}
+    found = [i for i in _project_imports() if i.part in MODEL_PARTS and i.module.split(".")[0] in frameworks]
+    assert found == []
+
+
+def test_one_file_alone_names_numba() -> None:
+    files = {i.file.as_posix() for i in _project_imports() if i.module.split(".")[0] == "numba"}
+    assert files == {"spiral_env/core/_jit.py"}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the freshly built wheel was installed, alone."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    _run(build)
+    (wheel,) = folder.glob("*.whl")
+    target = folder / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile"]
+    _run([*pip, "--target", str(target), str(wheel)])
+    return target
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_wheel_holds_the_environment_alone(installed: Path) -> None:
+    top = {p.name for p in installed.iterdir()} - {"bin"}
+    assert top == {"spiral_env", f"spiral_env-{spiral_env.__version__}.dist-info"}
+
+
+def test_the_wheel_holds_every_module_scenario_and_table(installed: Path) -> None:
+    kinds = {".py", ".toml", ".csv"}
+    expected = {p.relative_to(ROOT) for p in PACKAGE.rglob("*") if p.suffix in kinds}
+    shipped = {p.relative_to(installed) for p in (installed / "spiral_env").rglob("*") if p.suffix in kinds}
+    assert shipped == expected
+    assert Path("spiral_env/scenarios/baseline-v0.toml") in shipped
+    assert any(p.suffix == ".csv" for p in shipped)
+
+
+def test_the_wheel_offers_the_command(installed: Path) -> None:
+    (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
+    assert "spiral = spiral_env.cli:main" in entry_points.read_text()
+
+
+def _pins() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.strip()]
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+
+
+def _requirements() -> list[Requirement]:
+    project = PYPROJECT["project"]
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    found = [Requirement(line) for line in [*project["dependencies"], *extras, *PYPROJECT["build-system"]["requires"]]]
+    return [r for r in found if canonicalize_name(r.name) != "spiral-env"]
+
+
+def test_constraints_pin_every_requirement_inside_its_bounds() -> None:
+    pins = _pins()
+    missing = {r.name for r in _requirements() if canonicalize_name(r.name) not in pins}
+    outside = {str(r) for r in _requirements() if not r.specifier.contains(pins[canonicalize_name(r.name)])}
+    assert (missing, outside) == (set(), set())
+
+
+def test_constraints_name_no_place() -> None:
+    assert re.search(r"[/@+]|file:|http", (ROOT / "constraints.txt").read_text()) is None
+
+
+def test_make_installs_the_pinned_torch_first() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    torch = f"torch=={_pins()['torch']}"
+    assert torch in makefile
+    assert makefile.index(torch) < makefile.index("[train,dev]")
+
+
+def test_make_has_its_targets() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert set(phony.split()) == TARGETS
+    assert set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) == TARGETS
+
+
+def test_ci_runs_the_checks_and_the_tests() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    lines = script.read_text().splitlines()
+    assert {"set -euo pipefail", "make check", "make test"} <= set(lines)
+
+
+def test_one_version_everywhere() -> None:
+    version = PYPROJECT["project"]["version"]
+    citation = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    released = re.search(r"^## \[(\d\S*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert citation is not None
+    assert released is not None
+    assert {version, spiral_env.__version__, citation[1], released[1]} == {version}
