@@ -244,7 +244,8 @@ def _ranking_facts(engine: Engine) -> list[Fact]:
     """Coverage of expected exploitation at 10 and 25 % effort, EPSS-led over CVSS-led, per ecosystem's backlog."""
     out = []
     for effort in (0.10, 0.25):
-        epss_led, cvss_led = [], []
+        epss_led: list[float] = []
+        cvss_led: list[float] = []
         for s in engine.states[:256]:
             n = int(s.num_open)
             epss, cvss = s.v_epss[:n], s.v_cvss[:n]
@@ -312,10 +313,16 @@ def _severity_facts(drawn: _Drawn) -> list[Fact]:
     total = drawn.cvss.sum()
     out = []
     for name, count, target in zip("CHML", drawn.cvss, (0.106, 0.344, 0.512, 0.037), strict=True):
-        share = count / total
+        share = float(count / total)
         half = 1.96 * math.sqrt(share * (1.0 - share) / total)
         out.append(
-            Fact("9", f"severity {name} of arrivals", target - 0.02, target + 0.02, Interval(share, share - half, share + half))
+            Fact(
+                "9",
+                f"severity {name} of arrivals",
+                target - 0.02,
+                target + 0.02,
+                Interval(share, share - half, share + half),
+            )
         )
     return out
 

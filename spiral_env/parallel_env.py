@@ -110,9 +110,9 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         self.agents = list(self.possible_agents)
         return self._observations(), self._infos()
 
-    def step(self, actions: dict[str, Any]) -> tuple[
-        dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, float]]
-    ]:
+    def step(
+        self, actions: dict[str, Any]
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, float]]]:
         """Live one month under one action per living agent.
 
         Raises:
@@ -227,7 +227,10 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         Raises:
             ValueError: the snapshot is of an environment of another size.
         """
-        if snapshot["state"].dtype != self.engine.states.dtype or snapshot["scalars"].shape != self.engine.scalars.shape:
+        if (
+            snapshot["state"].dtype != self.engine.states.dtype
+            or snapshot["scalars"].shape != self.engine.scalars.shape
+        ):
             raise ValueError("snapshot must come from an environment with the same numbers of SMEs and services")
         self.engine.states[:] = snapshot["state"]
         self.engine.params[:] = snapshot["params"]

@@ -55,7 +55,9 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
         self._seed = 0
         self._episode = -1
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Open an episode; partners are reset with its seed."""
         super().reset(seed=seed)
         if seed is not None or self._episode < 0:

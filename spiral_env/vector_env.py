@@ -83,7 +83,9 @@ class SpiralVectorEnv:
         first = _FIRST[role]
         return slice(first, first + self.num_agents_of[role])
 
-    def reset(self, seed: int | Any = None, options: dict[str, Any] | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def reset(
+        self, seed: int | Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Open an episode in every row. Seed ``k`` gives row i the seed ``k + i``; a sequence gives one each.
 
         Without a seed the rows go on to the next episode of their series.

@@ -78,9 +78,7 @@ def _imports(source: str, file: Path) -> list[Import]:
     deferred = _deferred(tree)
     part = _part(".".join(dotted))
     return [
-        Import(file, part, name, node not in deferred)
-        for node in ast.walk(tree)
-        for name in _names(node, dotted[:-1])
+        Import(file, part, name, node not in deferred) for node in ast.walk(tree) for name in _names(node, dotted[:-1])
     ]
 
 

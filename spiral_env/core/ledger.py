@@ -84,8 +84,7 @@ class SmeSlot(IntEnum):
 NUM_PURPOSES = len(Purpose)
 ACCOUNTS = tuple(account.name.lower() for account in Account)
 PURPOSE_CLASS = tuple(
-    Class.OPERATING if p < Purpose.SUBSIDY else Class.CAPITAL if p <= Purpose.ENTRY else Class.LOSS
-    for p in Purpose
+    Class.OPERATING if p < Purpose.SUBSIDY else Class.CAPITAL if p <= Purpose.ENTRY else Class.LOSS for p in Purpose
 )
 
 

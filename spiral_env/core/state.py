@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -91,7 +91,7 @@ METRIC_SUMS: tuple[str, ...] = (
 )
 """Sums over the months of an episode, kept in ``sums`` in this order."""
 
-Sum = IntEnum("Sum", {name.upper(): k for k, name in enumerate(METRIC_SUMS)})  # type: ignore[misc]
+Sum = cast(Any, IntEnum("Sum", {name.upper(): k for k, name in enumerate(METRIC_SUMS)}))  # type: ignore[misc]
 
 
 def _fields(writer: str, spec: str, *, central: bool = True) -> tuple[Field, ...]:
@@ -127,7 +127,9 @@ FIELDS: tuple[Field, ...] = (
         """,
         central=False,
     )
-    + _fields("simulator.month", "month i8 months\ncollapsed i8 0_or_1\ndone i8 0_or_1\nsums f8[sums] mixed", central=False)
+    + _fields(
+        "simulator.month", "month i8 months\ncollapsed i8 0_or_1\ndone i8 0_or_1\nsums f8[sums] mixed", central=False
+    )
     + _fields(
         "ledger",
         """
@@ -456,7 +458,5 @@ def state_dtype(capacity: Capacity) -> np.dtype:
         "slots": len(SmeSlot),
         "sums": len(METRIC_SUMS),
     }
-    spec = [
-        (f.name, f.kind, tuple(sizes[x] if isinstance(x, str) else x for x in f.shape)) for f in FIELDS
-    ]
+    spec = [(f.name, f.kind, tuple(sizes[x] if isinstance(x, str) else x for x in f.shape)) for f in FIELDS]
     return np.dtype((np.record, spec))

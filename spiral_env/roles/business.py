@@ -51,7 +51,7 @@ FEATURES = public.PUBLIC_FEATURES + features(
 
 @kernel
 def rho_of_epsilon(epsilon, delta):
-    """zCDP of an (epsilon, delta) release: (sqrt(ln(1/delta) + epsilon) - sqrt(ln(1/delta)))^2."""
+    """ZCDP of an (epsilon, delta) release: (sqrt(ln(1/delta) + epsilon) - sqrt(ln(1/delta)))^2."""
     log = math.log(1.0 / delta)
     root = math.sqrt(log + epsilon) - math.sqrt(log)
     return root * root
@@ -59,7 +59,7 @@ def rho_of_epsilon(epsilon, delta):
 
 @kernel
 def epsilon_of_rho(rho, delta):
-    """epsilon = rho + 2 sqrt(rho ln(1/delta)) (Bun & Steinke 2016)."""
+    """Epsilon = rho + 2 sqrt(rho ln(1/delta)) (Bun & Steinke 2016)."""
     return rho + 2.0 * math.sqrt(rho * math.log(1.0 / delta))
 
 

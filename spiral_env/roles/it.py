@@ -15,7 +15,10 @@ WRITES = "roles.it"
 _POSTURES = ("defer", "batch", "now")
 
 LEVERS = (
-    *(Lever(tier, "category", _POSTURES, "posture", f"patches of the {tier} tier") for tier in ("edge", "core", "internal")),
+    *(
+        Lever(tier, "category", _POSTURES, "posture", f"patches of the {tier} tier")
+        for tier in ("edge", "core", "internal")
+    ),
     Lever("scanning", "graded", ("0", "2.5", "10"), "k$ a month", "hybrid SAST-DAST-SCA-IAST tool set"),
     Lever("threat_intel", "graded", ("0", "2", "8"), "k$ a month", "shared threat intelligence"),
 )

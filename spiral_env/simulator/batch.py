@@ -57,6 +57,4 @@ def step_rows(states, params, actions, mode, realised, order, vectors, scalars, 
 def observe_rows(states, params, it, business, finance, sme, it_b, business_b, finance_b, sme_b, start, stop):
     """Write the observations of the rows ``start:stop`` (float32 [E, O] for IT, business, finance; [E, N, O] SMEs)."""
     for e in range(start, stop):
-        observe(
-            states[e], params[e], it[e], business[e], finance[e], sme[e], it_b, business_b, finance_b, sme_b
-        )
+        observe(states[e], params[e], it[e], business[e], finance[e], sme[e], it_b, business_b, finance_b, sme_b)

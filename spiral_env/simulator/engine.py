@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ class Engine:
 
     def _cut(self) -> list[tuple[int, int]]:
         edges = np.linspace(0, self.num_envs, self.num_threads + 1).astype(int)
-        return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+        return [(int(a), int(b)) for a, b in itertools.pairwise(edges) if b > a]
 
     def _run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
         if self._pool is None:
@@ -105,7 +106,7 @@ class Engine:
                 function(*arguments, 0, self.num_envs)
             return
         with first_compile_notice(function):
-            start, stop = self._slices[0]
+            start, _ = self._slices[0]
             if not function.signatures:
                 function(*arguments, start, start)
             for future in [self._pool.submit(function, *arguments, *part) for part in self._slices]:
@@ -119,7 +120,14 @@ class Engine:
         if self.world.ranges:
             self._run(draw_rows, self._param_rows, self._ranges, seeds, chosen)
         self._run(
-            open_rows, self.states, self.params, self.world.law, seeds, chosen, self.world.num_smes, self.world.max_cycles
+            open_rows,
+            self.states,
+            self.params,
+            self.world.law,
+            seeds,
+            chosen,
+            self.world.num_smes,
+            self.world.max_cycles,
         )
         self.scalars[chosen] = 0.0
         self.vectors[chosen] = 0.0
@@ -158,7 +166,7 @@ def central_fields(num_smes: int, num_services: int) -> list[tuple[str, tuple[sl
     out = []
     for field in FIELDS:
         if field.central:
-            cut = tuple(slice(0, live.get(x, None)) if isinstance(x, str) else slice(None) for x in field.shape)
+            cut = tuple(slice(0, live.get(x)) if isinstance(x, str) else slice(None) for x in field.shape)
             out.append((field.name, cut))
     return out
 
@@ -174,6 +182,6 @@ def flat_state(states: np.ndarray, num_smes: int, num_services: int) -> np.ndarr
 
 def derived_names() -> tuple[str, ...]:
     """Parameters that follow from others and therefore cannot be drawn."""
-    return DERIVED + tuple(q.name for q in PARAMETERS if q.name.startswith(("breach_", "campaign_", "threat_", "size_")))
-
-
+    return DERIVED + tuple(
+        q.name for q in PARAMETERS if q.name.startswith(("breach_", "campaign_", "threat_", "size_"))
+    )

@@ -36,7 +36,7 @@ def _incidents(s, p):
 
 @kernel
 def governance_to_value(s, p):
-    """trust' = trust + (.03 clip(1.1 - R, -1, 1) + .01 disclosure)(1 - trust or trust) - incidents."""
+    """Trust' = trust + (.03 clip(1.1 - R, -1, 1) + .01 disclosure)(1 - trust or trust) - incidents."""
     if p.edge_governance_value == 0.0:
         return
     drift = p.trust_gain * min(max(p.trust_neutral - s.risk, -1.0), 1.0) + p.trust_disclosure * s.disclosure

@@ -29,7 +29,7 @@ def own_auc(p, records):
 
 @kernel
 def _pool(s, p):
-    """n' = .85 n + sum_i member_i share_i records_i (1 - fraud)."""
+    """N' = .85 n + sum_i member_i share_i records_i (1 - fraud)."""
     s.fraud = (p.fraud_base - p.fraud_verified * s.privacy) * s.asset_protection
     gathered = 0.0
     for i in range(s.num_smes):

@@ -1,4 +1,4 @@
-"""Risk governance x digital commerce: the privacy accountant, incidents, inclusive access (paper 2.2; [1], [2], [7])."""
+"""Risk governance x digital commerce: privacy accountant, incidents, inclusive access (paper 2.2; [1], [2], [7])."""
 
 from __future__ import annotations
 

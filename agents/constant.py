@@ -1,0 +1,31 @@
+"""One joint action, always."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spiral_env.roles import NUM_LEVERS
+
+__all__ = ["Constant"]
+
+
+class Constant:
+    """Five fixed efforts in [0, 1]."""
+
+    def __init__(self, role: str, efforts: str) -> None:
+        """Efforts as text: ``"0.5,1,0,0.5,1"``."""
+        try:
+            values = [float(x) for x in efforts.split(",")]
+        except ValueError:
+            values = []
+        if len(values) != NUM_LEVERS or not all(0.0 <= x <= 1.0 for x in values):
+            raise ValueError(f"constant policy of {role} must be five numbers in [0, 1], got {efforts!r}")
+        self.name = f"constant:{efforts}"
+        self._efforts = np.array(values)
+
+    def reset(self, seeds: np.ndarray) -> None:
+        """Nothing is remembered."""
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """The same efforts for all: ``[E, A, 5]``."""
+        return np.broadcast_to(self._efforts, (*observation.shape[:2], NUM_LEVERS)).copy()
