@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +17,13 @@ from spiral_env.evaluation.statistics import Interval, mean_interval
 from spiral_env.policy import STATUS_QUO
 from spiral_env.roles.business import epsilon_of_rho, rho_of_epsilon
 from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.scenarios.schema import starting_law
 from spiral_env.simulator.engine import Engine, World
+from spiral_env.simulator.reset import LAW_COLUMNS
 from spiral_env.stages.resource_aggregation.digital_commerce import pool_auc
 from spiral_env.stages.risk_governance._patching import priority
 
-__all__ = ["Fact", "Solution", "average_firm", "facts", "solve"]
+__all__ = ["Fact", "Solution", "average_firm", "facts", "solve", "store"]
 
 AUC_GRID: dict[int, tuple[float, ...]] = {
     1: (0.491, 0.522, 0.560, 0.628, 0.683, 0.692),
@@ -339,3 +343,19 @@ def _money_facts(engine: Engine, drawn: _Drawn) -> list[Fact]:
         Fact("10", "money not conserved, k$", 0.0, 1e-6, _exact(drift)),
         Fact("10", "drawn / expected loss (1 inside the interval)", low, high, ratio),
     ]
+
+
+def store(solution: Solution) -> None:
+    """Write the solved values into the package's baseline and starting backlog, each by renaming a new file."""
+    folder = Path(__file__).parent / "scenarios"
+    baseline = folder / "baseline-v0.toml"
+    head = baseline.read_text(encoding="utf-8").split("[params]")[0].rstrip()
+    lines = [f"{name} = {value}" for name, value in sorted(solution.params.items())]
+    text = "\n".join([head, "", "[params]", "# solved by `spiral calibrate --write`", *lines, ""])
+    rows = [",".join(f"{x:.5g}" for x in row) for row in solution.law]
+    law = "\n".join([",".join(LAW_COLUMNS), *rows, ""])
+    for path, content in ((baseline, text), (folder / "starting_backlog.csv", law)):
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(content, encoding="utf-8")
+        os.replace(temporary, path)
+    starting_law.cache_clear()

@@ -65,11 +65,12 @@ def export(model: Any, norm: VecNormalize, folder: Path, config: TrainConfig) ->
     policy = model.policy
     linear = [x for x in policy.mlp_extractor.policy_net if isinstance(x, torch.nn.Linear)]
     tensors = {}
+    moments: Any = norm.obs_rms
     for name, layer in [*((f"layer{k}", x) for k, x in enumerate(linear)), ("head", policy.action_net)]:
         tensors[f"{name}.weight"] = layer.weight.detach().numpy().astype(np.float64)
         tensors[f"{name}.bias"] = layer.bias.detach().numpy().astype(np.float64)
-    tensors["mean"] = np.asarray(norm.obs_rms.mean)
-    tensors["std"] = np.sqrt(np.asarray(norm.obs_rms.var) + norm.epsilon)
+    tensors["mean"] = np.asarray(moments.mean)
+    tensors["std"] = np.sqrt(np.asarray(moments.var) + norm.epsilon)
     write_policy(folder, tensors, {"layers": len(linear), "scenario": config.scenario, "config": asdict(config)})
 
 

@@ -28,7 +28,7 @@ class Feature(NamedTuple):
 
 def features(spec: str) -> tuple[Feature, ...]:
     """Parse lines ``name low high unit``; ``name*k`` stands for ``name_0 .. name_{k-1}``."""
-    out = []
+    out: list[Feature] = []
     for line in filter(None, (part.strip() for part in spec.splitlines())):
         name, low, high, unit = line.split(maxsplit=3)
         if "*" in name:

@@ -1,0 +1,5 @@
+"""``python -m spiral_env`` is ``spiral``."""
+
+from spiral_env.cli import main
+
+main()

@@ -1,0 +1,270 @@
+"""The command line: ``spiral info | scenarios | calibrate | rollout | train | evaluate``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+scenarios_app = typer.Typer(no_args_is_help=True, help="List, show and validate worlds.")
+app.add_typer(scenarios_app, name="scenarios")
+
+World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Spec = Annotated[str, typer.Option(help="uniform, status_quo, scripted, constant:e1,..,e5 or a run's folder.")]
+
+
+def _emit(as_json: bool, data: Any, show: Any) -> None:
+    if as_json:
+        print(json.dumps(data, indent=1, allow_nan=True))
+        return
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 160).print(show)
+
+
+def _writable(path: Path | None) -> None:
+    """Refuse an output that cannot be written, before long work."""
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"output {path} cannot be written")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _policies(specs: dict[str, str]) -> dict[str, Any]:
+    try:
+        from agents import load_policy
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"policies need the checkout's agents folder and the extra train (missing {error.name}): "
+            "run from the repository after pip install -e '.[train]'"
+        ) from None
+    return {role: load_policy(spec, role) for role, spec in specs.items()}
+
+
+@app.command()
+def info(as_json: AsJson = False) -> None:
+    """Versions, cache folder and which extras are present."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from spiral_env.core._jit import cache_folder
+
+    data: dict[str, str] = {"compile cache": str(cache_folder()), "cores": str(os.cpu_count())}
+    for name in ("spiral-env", "numpy", "numba", "gymnasium", "pettingzoo", "torch", "stable-baselines3"):
+        try:
+            data[name] = version(name)
+        except PackageNotFoundError:
+            data[name] = "absent (extra train)"
+    _emit(as_json, data, "\n".join(f"{k:<20} {v}" for k, v in data.items()))
+
+
+@scenarios_app.command("list")
+def scenarios_list(as_json: AsJson = False) -> None:
+    """Every scenario of the package."""
+    from spiral_env.scenarios import load_scenario, scenario_ids
+
+    rows = {name: load_scenario(name) for name in scenario_ids()}
+    text = "\n".join(f"{name:<22} {s.num_smes:>4} SMEs  {s.title}" for name, s in rows.items())
+    _emit(as_json, {name: s.title for name, s in rows.items()}, text)
+
+
+@scenarios_app.command("show")
+def scenarios_show(scenario: str, as_json: AsJson = False) -> None:
+    """Every number in force, with unit, range and source."""
+    from rich.table import Table
+
+    from spiral_env.core.params import PARAMETERS
+    from spiral_env.scenarios import load_scenario
+
+    world = load_scenario(scenario)
+    table = Table(title=f"{world.id}: {world.title}")
+    for column in ("group", "name", "value", "unit", "range", "source"):
+        table.add_column(column, overflow="fold")
+    data = {}
+    for q in PARAMETERS:
+        value = world.value(q.name)
+        data[q.name] = {"value": value, "unit": q.unit, "range": [q.low, q.high], "source": q.source}
+        shown = f"{value}" + ("*" if q.name in world.params else "")
+        table.add_row(q.group, q.name, shown, q.unit, f"{q.low:g} .. {q.high:g}", q.source)
+    _emit(as_json, data, table)
+
+
+@scenarios_app.command("validate")
+def scenarios_validate(files: list[str], as_json: AsJson = False) -> None:
+    """Check scenario files; exit 2 with one line at the first fault."""
+    from spiral_env.scenarios import load_scenario
+
+    names = [load_scenario(name).id for name in files]
+    _emit(as_json, {"valid": names}, "\n".join(f"{name}: valid" for name in names))
+
+
+@app.command()
+def calibrate(
+    scenario: World = "baseline-v0",
+    episodes: Annotated[int, typer.Option(min=2, help="Episodes of the average firm.")] = 2048,
+    write: Annotated[bool, typer.Option(help="Store the solved values in the package's baseline.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Solve the constants that facts fix; print every fact's target beside what is measured."""
+    from rich.table import Table
+
+    from spiral_env import calibration
+
+    solution = calibration.solve(scenario, episodes)
+    if write:
+        calibration.store(solution)
+    table = Table(title=f"facts under the average firm, {episodes} episodes, mean [95 % interval]")
+    for column in ("no.", "fact", "target", "measured", "ok"):
+        table.add_column(column)
+    rows = []
+    for fact in calibration.facts(scenario, episodes):
+        m = fact.measured
+        rows.append({"number": fact.number, "fact": fact.name, "target": [fact.low, fact.high], "measured": list(m)})
+        rows[-1]["ok"] = fact.ok
+        shown = f"{m.mean:.4g} [{m.low:.4g}, {m.high:.4g}]"
+        table.add_row(fact.number, fact.name, f"{fact.low:.4g} .. {fact.high:.4g}", shown, "yes" if fact.ok else "NO")
+    text = "\n".join(f"{name:<16} {value}" for name, value in solution.params.items())
+    if not as_json:
+        print(f"solved:\n{text}")
+    _emit(as_json, {"solved": solution.params, "facts": rows}, table)
+
+
+@app.command()
+def rollout(
+    scenario: World = "baseline-v0",
+    policy: Spec = "status_quo",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="File to write: .csv or .parquet.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """One episode as a monthly table."""
+    from rich.table import Table
+
+    from spiral_env.parallel_env import parallel_env
+    from spiral_env.render.text import MONTH_COLUMNS, month_row
+    from spiral_env.roles import ROLES
+
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"out must end in .csv or .parquet, got {out}")
+    _writable(out)
+    team = _policies(dict.fromkeys(ROLES, policy))
+    env = parallel_env(scenario, action_mode="continuous")
+    env.reset(seed=seed)
+    import numpy as np
+
+    for member in team.values():
+        member.reset(np.array([seed]))
+    rows = []
+    while env.agents:
+        efforts = np.concatenate([team[r].act(env.engine.observations[r].copy())[0] for r in ROLES])
+        env.step(dict(zip(env.agents, efforts, strict=True)))
+        rows.append(month_row(env.engine.states[0]))
+    if out is not None:
+        _write_rows(out, rows)
+    table = Table(title=f"{env.scenario.id}, {policy}, seed {seed}")
+    for name in MONTH_COLUMNS:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
+    _emit(as_json, rows, table)
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    if path.suffix == ".csv":
+        lines = [",".join(rows[0]), *(",".join(str(v) for v in row.values()) for row in rows)]
+        _write(path, "\n".join(lines) + "\n")
+        return
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError:
+        raise ImportError("writing .parquet needs pyarrow: pip install 'spiral-env[train]'") from None
+    temporary = path.with_name(path.name + ".tmp")
+    pq.write_table(pa.Table.from_pylist(rows), temporary)
+    os.replace(temporary, path)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="The run's folder.")],
+    scenario: World = "baseline-v0",
+    timesteps: Annotated[int, typer.Option(min=1, help="Agent-steps.")] = 8_000_000,
+    max_seconds: Annotated[float, typer.Option(help="Stop after this time.")] = 480.0,
+    num_envs: Annotated[int, typer.Option(min=1)] = 32,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    reward_mode: Annotated[str, typer.Option(help="mixed, selfish or cooperative.")] = "cooperative",
+    learning_rate: Annotated[float, typer.Option()] = 6e-4,
+    as_json: AsJson = False,
+) -> None:
+    """Train one shared PPO policy (stable-baselines3) over homogenised agents."""
+    try:
+        from train import TrainConfig
+        from train import train as run
+    except ModuleNotFoundError as error:
+        raise ImportError(f"training needs the checkout and the extra train (missing {error.name})") from None
+    config = TrainConfig(
+        scenario=scenario,
+        timesteps=timesteps,
+        max_seconds=max_seconds,
+        num_envs=num_envs,
+        seed=seed,
+        reward_mode=reward_mode,
+        learning_rate=learning_rate,
+    )
+    folder = run(config, out, quiet=as_json)
+    _emit(as_json, {"run": str(folder)}, f"run stored in {folder}")
+
+
+@app.command()
+def evaluate(
+    scenario: World = "baseline-v0",
+    compare: Annotated[str, typer.Option(help="Whole-team policies, separated by spaces or commas.")] = "",
+    it: Spec = "status_quo",
+    business: Spec = "status_quo",
+    finance: Spec = "status_quo",
+    sme: Spec = "status_quo",
+    episodes: Annotated[int, typer.Option(min=1)] = 100,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    everything: Annotated[bool, typer.Option(help="All outcome measures.")] = False,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Outcome measures over paired seeds: of teams (--compare), or of a mix (--it ... --sme ...)."""
+    from spiral_env.evaluation import run_episodes
+    from spiral_env.evaluation.report import as_dict, as_table
+    from spiral_env.roles import ROLES
+
+    _writable(out)
+    mix = {"it": it, "business": business, "finance": finance, "sme": sme}
+    teams = {spec: dict.fromkeys(ROLES, spec) for spec in compare.split(",") if spec} or {"mix": mix}
+    loaded = {name: _policies(specs) for name, specs in teams.items()}
+    tables = {name: run_episodes(scenario, team, episodes, seed) for name, team in loaded.items()}
+    data = as_dict(tables)
+    if out is not None:
+        _write(out, json.dumps({"scenario": scenario, "teams": data}, indent=1))
+    _emit(as_json, data, as_table(tables, everything=everything))
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    sys.path.insert(0, os.getcwd())
+    try:
+        app()
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        print(f"error: {lines[0]}", file=sys.stderr)
+        raise SystemExit(2) from None
