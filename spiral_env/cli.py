@@ -130,7 +130,7 @@ def calibrate(
     table = Table(title=f"facts under the average firm, {episodes} episodes, mean [95 % interval]")
     for column in ("no.", "fact", "target", "measured", "ok"):
         table.add_column(column)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for fact in calibration.facts(scenario, episodes):
         m = fact.measured
         rows.append({"number": fact.number, "fact": fact.name, "target": [fact.low, fact.high], "measured": list(m)})
@@ -168,7 +168,7 @@ def rollout(
 
     for member in team.values():
         member.reset(np.array([seed]))
-    rows = []
+    rows: list[dict[str, Any]] = []
     while env.agents:
         efforts = np.concatenate([team[r].act(env.engine.observations[r].copy())[0] for r in ROLES])
         env.step(dict(zip(env.agents, efforts, strict=True)))
