@@ -88,19 +88,34 @@ class SpiralVectorEnv:
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Open an episode in every row. Seed ``k`` gives row i the seed ``k + i``; a sequence gives one each.
 
-        Without a seed the rows go on to the next episode of their series.
+        Without a seed the rows go on to the next episode of their series. ``options={"reset_mask": mask}`` (bool
+        ``[E]``) opens an episode in the masked rows only.
 
         Raises:
-            ValueError: a sequence of the wrong length, or a seed outside [0, 2^63).
+            ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
         """
+        mask = self._mask(options)
         if seed is not None or self._base_seeds is None:
-            self._base_seeds = self._seeds(seed)
-            self._episodes[:] = 0
+            fresh = self._seeds(seed)
+            old = self._base_seeds or fresh
+            self._base_seeds = [new if m else kept for new, kept, m in zip(fresh, old, mask, strict=True)]
+            self._episodes[mask] = 0
         else:
-            self._episodes += 1
-        self._needs_reset[:] = False
-        self._open(np.ones(self.num_envs, dtype=np.bool_))
+            self._episodes[mask] += 1
+        self._needs_reset[mask] = False
+        self._open(mask)
         return self._observations(), {}
+
+    def _mask(self, options: dict[str, Any] | None) -> np.ndarray:
+        given = (options or {}).get("reset_mask")
+        if given is None:
+            return np.ones(self.num_envs, dtype=np.bool_)
+        mask = np.asarray(given)
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise ValueError(f"reset_mask must be bool of shape ({self.num_envs},), got {mask.dtype} {mask.shape}")
+        if self._base_seeds is None and not mask.all():
+            raise ValueError("reset_mask must cover every row in the first reset")
+        return mask
 
     def _seeds(self, seed: Any) -> list[int]:
         if seed is None or isinstance(seed, int | np.integer):

@@ -1,0 +1,25 @@
+"""Independent PPO: each role's critic sees what its actor sees (de Witt et al. 2020)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from train.config import TrainConfig
+from train.networks import Critic
+from train.ppo import Trainer
+
+__all__ = ["LocalCritic", "train"]
+
+
+class LocalCritic(Critic):
+    """Values ``[U, A]`` of observations ``[U, A, O]``."""
+
+    def __init__(self, inputs: int, _state: int, hidden: int, layers: int) -> None:
+        """The state's width does not matter here."""
+        super().__init__(inputs, hidden, layers)
+
+    def forward(self, x: Tensor, _state: Tensor | None = None) -> Tensor:
+        """Values of every agent."""
+        return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])

@@ -1,0 +1,129 @@
+"""One role's networks, normalisers and what it needs to act and to value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from train.losses import categorical_terms, gaussian_terms
+from train.networks import Actor
+from train.normalise import Normaliser
+
+__all__ = ["Learner"]
+
+
+class Learner:
+    """The learner of a role; all agents of the role share it.
+
+    Attributes:
+        actor: the policy, on normalised observations.
+        critic: called with observations ``[U, A, O]`` and the state ``[U, D]`` (or None).
+        observations: moments of the role's observations.
+        targets: moments of the value targets; the critic predicts in their units.
+    """
+
+    def __init__(self, counts: np.ndarray, inputs: int, actor: Actor, critic: nn.Module, device: torch.device) -> None:
+        """Take over freshly initialised networks."""
+        self.counts, self.device = counts, device
+        self.actor, self.critic = actor.to(device), critic.to(device)
+        self.observations, self.targets = Normaliser(inputs), Normaliser(1)
+        self.hidden = actor.cell.hidden_size if actor.cell is not None else 0
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the actor has a memory."""
+        return self.hidden > 0
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """A numpy array on the learner's device."""
+        return torch.from_numpy(array).to(self.device)
+
+    @torch.no_grad()
+    def act(
+        self, x: np.ndarray, memory: np.ndarray | None, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Sample for normalised observations ``[E, A, O]``: actions ``[E, A, L]``, log-probabilities, new memory."""
+        rows = self.tensor(x.reshape(-1, x.shape[-1]))
+        parameters, after = self.actor(rows, None if memory is None else self.tensor(memory))
+        actions = self._gaussian(parameters, rng) if self.actor.continuous else self._categorical(parameters, rng)
+        log_p, _ = self.terms(parameters, actions)
+        shape = x.shape[:-1]
+        out = actions.cpu().numpy().reshape(*shape, -1)
+        return out, log_p.cpu().numpy().reshape(shape), None if after is None else after.cpu().numpy()
+
+    def _categorical(self, logits: Tensor, rng: np.random.Generator) -> Tensor:
+        edges = torch.softmax(logits, -1).cumsum(-1)[..., :-1]
+        draw = self.tensor(rng.random((*logits.shape[:-1], 1), dtype=np.float32))
+        picked = (draw > edges).sum(-1)
+        return torch.minimum(picked, self.tensor(self.counts - 1))
+
+    def _gaussian(self, mean: Tensor, rng: np.random.Generator) -> Tensor:
+        noise = self.tensor(rng.standard_normal(mean.shape, dtype=np.float32))
+        return mean + noise * self._log_std().exp()
+
+    def _log_std(self) -> Tensor:
+        assert self.actor.log_std is not None
+        return self.actor.log_std.clamp(-4.0, 0.5)
+
+    def terms(self, parameters: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy of actions under the actor's output."""
+        if self.actor.continuous:
+            return gaussian_terms(parameters, self._log_std(), actions)
+        return categorical_terms(parameters, actions)
+
+    @torch.no_grad()
+    def values(self, x: np.ndarray, state: np.ndarray | None, rows: int = 32768) -> np.ndarray:
+        """Values ``[U, A]`` in units of reward, of normalised observations ``[U, A, O]`` and states ``[U, D]``."""
+        parts = []
+        for a in range(0, len(x), rows):
+            s = None if state is None else self.tensor(state[a : a + rows])
+            parts.append(self.critic(self.tensor(x[a : a + rows]), s).cpu().numpy())
+        return np.concatenate(parts) * self.targets.std[0] + self.targets.mean[0]
+
+    def rescale(self, targets: np.ndarray) -> np.ndarray:
+        """Take in new value targets, keep what the critic says (van Hasselt et al. 2016); targets in its units."""
+        mean, std = self.targets.mean[0], self.targets.std[0]
+        self.targets.update(targets[..., None])
+        new_mean, new_std = self.targets.mean[0], self.targets.std[0]
+        head = self.critic.head
+        assert isinstance(head, nn.Linear)
+        with torch.no_grad():
+            head.weight.mul_(std / new_std)
+            head.bias.copy_((head.bias * std + mean - new_mean) / new_std)
+        return ((targets - new_mean) / new_std).astype(np.float32)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Actor's parameters, then the critic's."""
+        return [*self.actor.parameters(), *self.critic.parameters()]
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All that must be stored to go on, by name."""
+        out = {f"actor.{k}": v.detach().cpu().numpy().copy() for k, v in self.actor.state_dict().items()}
+        out |= {f"critic.{k}": v.detach().cpu().numpy().copy() for k, v in self.critic.state_dict().items()}
+        for name, norm in (("observations", self.observations), ("targets", self.targets)):
+            out |= {f"{name}.{k}": v for k, v in norm.tensors().items()}
+        return out
+
+    def load(self, tensors: dict[str, np.ndarray]) -> None:
+        """Go on from ``tensors()``."""
+        for name, module in (("actor", self.actor), ("critic", self.critic)):
+            state = {k: torch.from_numpy(tensors[f"{name}.{k}"].copy()) for k in module.state_dict()}
+            module.load_state_dict(state)
+        for name, norm in (("observations", self.observations), ("targets", self.targets)):
+            norm.load({k: tensors[f"{name}.{k}"] for k in ("count", "mean", "m2")})
+
+
+def clip_gradients(gradients: Sequence[Tensor], limit: float) -> float:
+    """Scale gradients in place to a norm of at most ``limit``; returns the norm before."""
+    norm = math.sqrt(sum(float(g.square().sum()) for g in gradients))
+    if norm > limit:
+        for g in gradients:
+            g.mul_(limit / norm)
+    return norm
+
+
+CriticFactory = Callable[[int, int, int, int], nn.Module]

@@ -1,0 +1,31 @@
+"""Multi-agent PPO: a central critic sees the whole state and whose value is asked for (Yu et al. 2022)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from train.networks import Critic, linear
+
+__all__ = ["CentralCritic"]
+
+
+class CentralCritic(Critic):
+    """Values ``[U, A]`` of states ``[U, D]`` for agents with observations ``[U, A, O]``.
+
+    The state's part of the first layer is computed once for all agents of the role.
+    """
+
+    def __init__(self, inputs: int, state: int, hidden: int, layers: int) -> None:
+        """Build and initialise."""
+        super().__init__(inputs, hidden, layers)
+        self.state: nn.Linear = linear(state, hidden, 1.0)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
+        """Values of every agent."""
+        assert state is not None
+        first, *rest = self.body
+        hidden = torch.tanh(first(x) + self.state(state).unsqueeze(1))
+        for layer in rest:
+            hidden = torch.tanh(layer(hidden))
+        return self.head(hidden).squeeze(-1)

@@ -1,0 +1,144 @@
+"""The loop that IPPO and MAPPO share: play, judge, learn; they differ only in what the critic is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from spiral_env import SpiralVectorEnv
+from spiral_env.roles import ROLES
+from train.config import TrainConfig
+from train.learner import CriticFactory, Learner
+from train.networks import Actor
+from train.rollout import Player
+from train.update import Rule, Updater
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Proximal policy optimisation of one network per role on a batch of ecosystems.
+
+    Attributes:
+        agent_steps: agent-months lived so far.
+        iteration: rollouts learned from so far.
+    """
+
+    def __init__(self, config: TrainConfig, critic: CriticFactory, *, central: bool) -> None:
+        """Build the batch, the networks and the optimisers from the seed alone."""
+        torch.set_num_threads(config.torch_threads)
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.env = SpiralVectorEnv(
+            config.scenario,
+            config.num_envs,
+            config.env_threads,
+            "disabled",
+            action_mode="continuous" if config.continuous else "multi_discrete",
+            reward_mode=config.reward_mode,
+        )
+        self.env.reset(seed=config.seed)
+        self.team = {role: self._learner(role, critic, central) for role in ROLES}
+        self.player = Player(self.env, self.team, central=central, seed=config.seed)
+        rule = Rule(
+            epochs=config.epochs,
+            minibatches=config.minibatches,
+            pieces=config.gradient_pieces,
+            clip_coef=config.clip_coef,
+            ent_coef=config.ent_coef,
+            vf_coef=config.vf_coef,
+            max_grad_norm=config.max_grad_norm,
+            target_kl=config.target_kl,
+        )
+        self.updater = Updater(self.team, rule, np.random.default_rng(np.random.SeedSequence([config.seed, 2])))
+        self.agent_steps = 0
+        self.iteration = 0
+
+    def _learner(self, role: str, critic: CriticFactory, central: bool) -> Learner:
+        config = self.config
+        counts = self.env.options.counts(role)
+        inputs = self.env.single_observation_space[role].shape[0]
+        actor = Actor(
+            inputs,
+            counts,
+            config.hidden,
+            config.layers,
+            continuous=config.continuous,
+            recurrent=role in config.recurrent.split(","),
+        )
+        state = self.env.state().shape[1] if central else 0
+        return Learner(
+            counts, inputs, actor, critic(inputs, state, config.hidden, config.layers), torch.device(config.device)
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """Falls in a line to a twentieth over ``timesteps``."""
+        left = max(0.05, 1.0 - self.agent_steps / self.config.timesteps)
+        return self.config.learning_rate * (left if self.config.anneal else 1.0)
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and the learning from it; returns losses and the outcomes of episodes that ended."""
+        config = self.config
+        rollout = self.player.collect(config.num_steps)
+        self.player.judge(rollout, config.gamma, config.gae_lambda)
+        losses = self.updater.step(rollout, self.learning_rate)
+        self.agent_steps += config.num_steps * self.env.num_envs * self.env.num_agents
+        self.iteration += 1
+        outcomes = {name: float(np.mean(values)) for name, values in rollout.outcomes.items()}
+        return losses | {f"outcome/{name}": value for name, value in outcomes.items()}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All arrays that must be stored to go on bit for bit."""
+        out = {}
+        for role, learner in self.team.items():
+            out |= {f"{role}.{name}": x for name, x in learner.tensors().items()}
+            out |= {f"{role}.adam.{name}": x for name, x in self._moments(role).items()}
+        out |= {f"player.{name}": x for name, x in self.player.tensors().items()}
+        return out
+
+    def _moments(self, role: str) -> dict[str, np.ndarray]:
+        state = self.updater.optimisers[role].state
+        out = {}
+        for k, parameter in enumerate(self.updater.parameters[role]):
+            for name, value in state[parameter].items():
+                out[f"{k}.{name}"] = value.detach().cpu().numpy().copy()
+        return out
+
+    def counters(self) -> dict[str, Any]:
+        """All numbers that must be stored to go on bit for bit."""
+        return {
+            "agent_steps": self.agent_steps,
+            "iteration": self.iteration,
+            "player_rng": self.player.rng.bit_generator.state,
+            "updater_rng": self.updater.rng.bit_generator.state,
+            "env": self.env.counters(),
+        }
+
+    def load(self, tensors: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """Go on from ``tensors()`` and ``counters()``."""
+        for role, learner in self.team.items():
+            learner.load({k.removeprefix(f"{role}."): v for k, v in tensors.items() if k.startswith(f"{role}.")})
+            self._load_moments(role, tensors)
+        self.env.load(tensors["player.states"], tensors["player.params"], counters["env"])
+        self.player.load({k.removeprefix("player."): v for k, v in tensors.items() if k.startswith("player.")})
+        self.agent_steps, self.iteration = counters["agent_steps"], counters["iteration"]
+        self.player.rng.bit_generator.state = counters["player_rng"]
+        self.updater.rng.bit_generator.state = counters["updater_rng"]
+
+    def _load_moments(self, role: str, tensors: dict[str, np.ndarray]) -> None:
+        prefix = f"{role}.adam."
+        stored: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith(prefix):
+                k, name = key.removeprefix(prefix).split(".")
+                stored.setdefault(int(k), {})[name] = torch.from_numpy(value.copy())
+        optimiser = self.updater.optimisers[role]
+        optimiser.load_state_dict({"state": stored, "param_groups": optimiser.state_dict()["param_groups"]})
+
+    def close(self) -> None:
+        """End all threads."""
+        self.updater.close()
+        self.env.close()
