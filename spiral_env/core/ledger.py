@@ -10,7 +10,18 @@ from enum import IntEnum
 
 from spiral_env.core._jit import kernel
 
-__all__ = ["ACCOUNTS", "PURPOSE_CLASS", "Account", "Class", "Purpose", "SmeSlot", "post", "post_sme", "settle"]
+__all__ = [
+    "ACCOUNTS",
+    "PURPOSE_CLASS",
+    "Account",
+    "Class",
+    "Purpose",
+    "SmeSlot",
+    "open_month",
+    "post",
+    "post_sme",
+    "settle",
+]
 
 
 class Account(IntEnum):
@@ -86,6 +97,12 @@ ACCOUNTS = tuple(account.name.lower() for account in Account)
 PURPOSE_CLASS = tuple(
     Class.OPERATING if p < Purpose.SUBSIDY else Class.CAPITAL if p <= Purpose.ENTRY else Class.LOSS for p in Purpose
 )
+
+
+@kernel
+def open_month(s):
+    """Start the month's statement of accounts afresh."""
+    s.month_flow[:] = 0.0
 
 
 @kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spiral_env.core._jit import kernel
-from spiral_env.core.ledger import settle
+from spiral_env.core.ledger import open_month, settle
 from spiral_env.core.state import Sum
 from spiral_env.roles import business, finance, it, public, sme
 from spiral_env.simulator.closing import close_books, loss_load
@@ -79,7 +79,7 @@ def _value_addition(s, p, order):
 def advance(s, p, actions, order, chance):
     """Move one ecosystem by a month under efforts ``actions`` of shape [3 + N, 5]; ``order`` of the domains."""
     s.month += 1
-    s.month_flow[:] = 0.0
+    open_month(s)
     _decide(s, p, actions)
     _resource_aggregation(s, p, order)
     _risk_governance(s, p, order, chance)

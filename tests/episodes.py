@@ -1,0 +1,80 @@
+"""Random play that is the same everywhere: actions keyed by seed and month, episodes, and their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import spiral_env
+from spiral_env.simulator.engine import Engine, World
+
+STEP, MULTIPLY = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+
+
+def keyed_levels(seed: int, month: int, agents: int) -> np.ndarray:
+    """One of three levels for every lever, int64 ``[A, 5]``: a hash of (seed, month, agent, lever)."""
+    with np.errstate(over="ignore"):
+        z = np.arange(agents * 5, dtype=np.uint64) + np.uint64(seed * 1_000_003 + month * 10_007) * STEP
+        for _ in range(3):
+            z = (z ^ (z >> np.uint64(32))) * MULTIPLY
+    return ((z >> np.uint64(33)) % np.uint64(3)).astype(np.int64).reshape(agents, 5)
+
+
+def keyed_efforts(seeds: Iterator[int] | range | list[int], month: int, agents: int) -> np.ndarray:
+    """``keyed_levels`` as efforts ``[E, A, 5]``, one row a seed."""
+    return np.stack([keyed_levels(seed, month, agents) / 2.0 for seed in seeds])
+
+
+def world(scenario: str = "baseline-v0", max_cycles: int | None = None, **params: Any) -> World:
+    """A scenario's world with some parameters replaced, unchecked."""
+    made = spiral_env.load_scenario(scenario).world(max_cycles=max_cycles)
+    made.values.update(params)
+    return made
+
+
+def opened(made: World, seeds: range, num_threads: int = 1) -> Engine:
+    """An engine with one episode a seed, not yet stepped."""
+    engine = Engine(made, len(seeds), num_threads)
+    engine.reset(np.array(seeds, dtype=np.int64))
+    return engine
+
+
+def played(made: World, seeds: range, months: int, num_threads: int = 1) -> Engine:
+    """An engine after some months of keyed play."""
+    engine = opened(made, seeds, num_threads)
+    for month in range(months):
+        engine.step(keyed_efforts(seeds, month, engine.num_agents))
+    return engine
+
+
+def joint(env: Any, seed: int, month: int) -> dict[str, np.ndarray]:
+    """Keyed actions for every living agent of a default parallel environment."""
+    return dict(zip(env.agents, keyed_levels(seed, month, len(env.agents)), strict=True))
+
+
+def months_of(env: Any, seed: int, first: int = 0, count: int = 600) -> Iterator[bytes]:
+    """Play on from month ``first``; per month the bytes of observations, rewards and ``state()``."""
+    for month in range(first, first + count):
+        if not env.agents:
+            return
+        observations, rewards, *_ = env.step(joint(env, seed, month))
+        seen = b"".join(x.tobytes() for x in observations.values())
+        yield seen + np.array(list(rewards.values())).tobytes() + env.state().tobytes()
+
+
+def episode(env: Any, seed: int | None, play_seed: int = 7) -> list[bytes]:
+    """A whole episode from ``reset(seed)`` on, one entry a month."""
+    observations, _ = env.reset(seed=seed)
+    opening = b"".join(x.tobytes() for x in observations.values()) + env.state().tobytes()
+    return [opening, *months_of(env, play_seed)]
+
+
+def digest(entries: list[bytes]) -> str:
+    """SHA-256 of a whole episode."""
+    total = hashlib.sha256()
+    for entry in entries:
+        total.update(entry)
+    return total.hexdigest()
