@@ -1,0 +1,129 @@
+"""The compile cache: an edited source gives the new result in a fresh process, an unedited one is not recompiled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spiral_env
+from spiral_env.core import _jit
+
+PACKAGE = Path(spiral_env.__file__).resolve().parent
+# The smallest entry point that calls a helper of another file with a constant of that file.
+PROGRAM = """
+import numpy as np
+from spiral_env.simulator.batch import draw_rows
+params, ranges = np.zeros((1, 1)), np.array([[0.0], [1.0]])
+draw_rows(params, ranges, np.array([3]), np.array([True]), 0, 1)
+print(params[0, 0], sum(draw_rows.stats.cache_hits.values()))
+"""
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A folder with a copy of the package, to be edited."""
+    shutil.copytree(PACKAGE, tmp_path / "spiral_env", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def drawn(folder: Path) -> tuple[float, int]:
+    """What a fresh process draws, and how often it found compiled code on disk."""
+    environment = {**os.environ, "SPIRAL_ENV_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    value, hits = done.stdout.split()
+    return float(value), int(hits)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def test_an_edited_constant_of_another_file_gives_the_new_result(copied: Path) -> None:
+    first, hits = drawn(copied)
+    assert hits == 0
+    assert drawn(copied) == (first, 1)
+    edit(copied / "spiral_env/core/rng.py", "0x9E3779B97F4A7C15", "0x9E3779B97F4A7C17")
+    second, hits = drawn(copied)
+    assert second != first
+    assert hits == 0
+    edit(copied / "spiral_env/core/rng.py", "0x9E3779B97F4A7C17", "0x9E3779B97F4A7C15")
+    assert drawn(copied) == (first, 1)
+
+
+def test_an_edited_helper_gives_the_new_result(copied: Path) -> None:
+    first, _ = drawn(copied)
+    edit(copied / "spiral_env/core/rng.py", "+ 0.5) * _INV53", "+ 0.5) * _INV53 * 0.5")
+    assert drawn(copied) == (first / 2.0, 0)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "core/params.py",
+        "core/state.py",
+        "roles/sme.py",
+        "stages/stock.py",
+        "stages/risk_governance/_attack.py",
+        "simulator/month.py",
+    ],
+)
+def test_every_file_that_kernels_come_from_counts(copied: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    before = _jit.source_hash()
+    monkeypatch.setattr(_jit, "_PACKAGE", copied / "spiral_env")
+    assert _jit.source_hash() == before
+    path = copied / "spiral_env" / file
+    path.write_text(path.read_text() + "\n_NEW = 1.0\n")
+    assert _jit.source_hash() != before
+
+
+def test_files_without_kernels_do_not_count(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _jit.source_hash()
+    monkeypatch.setattr(_jit, "_PACKAGE", copied / "spiral_env")
+    (copied / "spiral_env/cli.py").write_text("")
+    assert _jit.source_hash() == before
+
+
+def test_checked_and_unchecked_code_lie_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "0")
+    before = _jit.source_hash()
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
+    assert _jit.source_hash() != before
+
+
+def test_the_user_may_choose_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", str(tmp_path / "mine"))
+    assert _jit.cache_folder() == tmp_path / "mine" / _jit.source_hash()
+    assert _jit.cache_folder().is_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_replaced_by_a_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(_jit.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = _jit.cache_folder()
+    assert folder.is_dir()
+    assert folder.parent.name == f"spiral_env-{os.getuid()}"
+
+
+def test_the_progress_line_is_printed_only_for_a_compile(capfd: pytest.CaptureFixture[str]) -> None:
+    class Compiled:
+        signatures = ("already",)
+
+    class New:
+        signatures = ()
+
+    for entry, told in ((Compiled, False), (New, True)):
+        with _jit.first_compile_notice(entry, seconds=0.01):
+            _jit.threading.Event().wait(0.2)
+        assert ("compiling the simulator" in capfd.readouterr().err) == told
