@@ -3,7 +3,6 @@ import pytest
 
 import spiral_env
 from spiral_env.calibration import average_firm, facts
-from spiral_env.core.state import FIELDS
 from spiral_env.simulator.engine import Engine
 
 SCENARIOS = spiral_env.scenario_ids()
@@ -31,61 +30,6 @@ def test_money_is_conserved_under_random_play(scenario):
         assert np.abs(s["balance"].sum(1)).max() < 1e-6
         assert np.abs(s["balance"][:, 4] - s["sme_cash"].sum(1)).max() < 1e-6
         assert np.abs(s["month_flow"].sum(2)).max() < 1e-6
-
-
-@pytest.mark.parametrize("order", [(0, 2, 1), (1, 0, 2), (2, 1, 0)])
-def test_the_order_of_the_domains_leaves_no_bit_of_difference(order):
-    assert engine(months=30).states.tobytes() == engine(months=30, order=order).states.tobytes()
-
-
-def test_a_row_of_a_batch_equals_the_single_environment_at_any_thread_count():
-    batch = engine(num_envs=7, months=20)
-    threaded = engine(num_envs=7, months=20, threads=2)
-    assert batch.states.tobytes() == threaded.states.tobytes()
-    for k in range(7):
-        assert engine(num_envs=1, months=20, seed=k).states[0].tobytes() == batch.states[k].tobytes()
-
-
-def test_exogenous_draws_do_not_move_when_agents_act_otherwise():
-    a, b = engine(months=30), engine()
-    for _ in range(30):
-        b.step(np.zeros((16, b.num_agents, 5)))
-    for name in ("market_return", "campaign", "stress", "calm_filter"):
-        assert (a.states[name] == b.states[name]).all()
-
-
-@pytest.mark.parametrize("switch", ["privacy_incidents", "attacks", "credit", "growth", "greenwashing"])
-def test_switching_a_mechanism_off_leaves_the_draws_of_the_market_as_they_were(switch):
-    scenario = spiral_env.load_scenario("baseline-v0")
-    off = scenario.model_copy(update={"params": {**scenario.params, switch: 0.0}})
-    run = Engine(off.world(), 16)
-    run.reset(np.arange(16))
-    on = engine()
-    for _ in range(24):
-        run.step(average_firm(16, 8))
-        on.step(average_firm(16, 8))
-    assert (run.states["market_return"] == on.states["market_return"]).all()
-    assert (run.states["campaign"] == on.states["campaign"]).all()
-
-
-def test_more_hygiene_never_raises_the_hazard_of_an_sme():
-    low, high = average_firm(32, 8), average_firm(32, 8)
-    high[:, 3:, 0] = 1.0
-    scenario = spiral_env.load_scenario("baseline-v0")
-    steady = scenario.model_copy(update={"params": {**scenario.params, "seat_turnover": 0.0}})
-    a, b = Engine(steady.world(), 32), Engine(steady.world(), 32)
-    a.reset(np.arange(32))
-    b.reset(np.arange(32))
-    for _ in range(12):
-        a.step(low)
-        b.step(high)
-    assert (b.states["sme_hygiene"] >= a.states["sme_hygiene"]).all()
-
-
-def test_every_field_has_one_writer_and_a_unit():
-    names = [field.name for field in FIELDS]
-    assert len(names) == len(set(names))
-    assert all(field.unit and field.writer for field in FIELDS)
 
 
 def test_the_facts_hold_that_do_not_hang_on_rare_events():

@@ -24,7 +24,7 @@ WRITES = "risk_governance.cybersecurity"
 @kernel
 def _sme_losses(s, p, platform_probability, platform_cycle):
     """Own events and what spills over from the platform; returns the through-the-cycle expectation."""
-    spill = p.spill * (1.0 - p.module_isolation * s.modules) / p.isolation_reference
+    spill = min(1.0, p.spill * (1.0 - p.module_isolation * s.modules) / p.isolation_reference)
     mu = p.sme_loss_mu - math.log(1000.0)
     cycle = 0.0
     for i in range(s.num_smes):
