@@ -9,30 +9,41 @@ from typing import Any
 
 import numpy as np
 
-from spiral_env.roles import FEATURES, ROLES
+from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
 from spiral_env.spaces import Options
 
-__all__ = ["FORMAT", "NetworkPolicy", "read_policy", "write_policy"]
+__all__ = ["FORMAT", "NetworkPolicy", "read_policy", "write_atomically", "write_policy"]
 
 FORMAT = "spiral_env-policy"
 VERSION = 1
 _OPTIONS = Options(homogenize=True)
+_LOGITS = 3 * NUM_LEVERS
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write to a temporary file beside ``path``, then rename: readers see the old file or the new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_policy(folder: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Write ``policy.safetensors`` and ``policy.json``, each to a temporary file first, then renamed."""
+    """Write ``policy.safetensors`` and ``policy.json``.
+
+    ``meta`` holds ``networks``: "shared" (one network over homogenised observations) or "per_role" (names prefixed
+    with ``<role>.``), ``layers`` and ``head``: "categorical" (three logits a lever) or "continuous" (its mean effort).
+    """
     from safetensors.numpy import save
 
     folder.mkdir(parents=True, exist_ok=True)
     names = {role: [f.name for f in FEATURES[role]] for role in ROLES}
     header = {"format": FORMAT, "version": VERSION, "features": names, **meta}
-    for name, data in (
-        ("policy.safetensors", save({k: np.ascontiguousarray(v) for k, v in tensors.items()})),
-        ("policy.json", json.dumps(header, indent=1).encode()),
-    ):
-        temporary = folder / f"{name}.tmp"
-        temporary.write_bytes(data)
-        os.replace(temporary, folder / name)
+    write_atomically(folder / "policy.safetensors", save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
+    write_atomically(folder / "policy.json", json.dumps(header, indent=1).encode())
 
 
 def read_policy(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -43,39 +54,60 @@ def read_policy(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         header = json.loads((folder / "policy.json").read_text(encoding="utf-8"))
         tensors = load((folder / "policy.safetensors").read_bytes())
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"checkpoint {folder} cannot be read: {reason}") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("version") != VERSION:
         raise ValueError(f"checkpoint {folder} must be a {FORMAT} of version {VERSION}")
+    features, layers = header.get("features"), header.get("layers")
+    if not isinstance(features, dict) or isinstance(layers, bool) or not isinstance(layers, int) or layers < 0:
+        raise ValueError(f"checkpoint {folder} must name its features and a count of layers, got layers {layers!r}")
+    if header.get("networks", "shared") not in ("shared", "per_role"):
+        raise ValueError(f"checkpoint {folder} must hold shared or per_role networks, got {header['networks']!r}")
     for role in ROLES:
-        if header["features"].get(role) != [f.name for f in FEATURES[role]]:
+        if features.get(role) != [f.name for f in FEATURES[role]]:
             raise ValueError(f"checkpoint {folder} was trained on other features of {role}")
-    _check_shapes(folder, tensors, header)
+        _check_shapes(folder, tensors, header, role)
     return tensors, header
 
 
-def _check_shapes(folder: Path, tensors: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-    width = _OPTIONS.observation_space("it").shape[0]
-    for k in range(int(header.get("layers", 0)) + 1):
-        name = "head" if k == header["layers"] else f"layer{k}"
+def _prefix(header: dict[str, Any], role: str) -> str:
+    return f"{role}." if header.get("networks") == "per_role" else ""
+
+
+def _check_shapes(folder: Path, tensors: dict[str, np.ndarray], header: dict[str, Any], role: str) -> None:
+    prefix = _prefix(header, role)
+    width = len(FEATURES[role]) if prefix else _OPTIONS.observation_space("it").shape[0]
+    for name in ("mean", "std"):
+        moments = tensors.get(prefix + name)
+        if moments is None or moments.shape != (width,) or not np.isfinite(moments).all():
+            raise ValueError(f"checkpoint {folder} has no usable tensor {prefix}{name}")
+    for k in range(header["layers"] + 1):
+        name = prefix + ("head" if k == header["layers"] else f"layer{k}")
         weight, bias = tensors.get(f"{name}.weight"), tensors.get(f"{name}.bias")
-        if weight is None or bias is None or weight.shape != (len(bias), width) or not np.isfinite(weight).all():
+        usable = weight is not None and bias is not None and bias.ndim == 1 and weight.shape == (len(bias), width)
+        if not usable or not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # type: ignore[arg-type]
             raise ValueError(f"checkpoint {folder} has no usable tensor {name}")
+        assert bias is not None
         width = len(bias)
-    if width != 15 or tensors.get("mean") is None or tensors.get("std") is None:
-        raise ValueError(f"checkpoint {folder} must end in 15 logits with a normaliser, got {width}")
+    want = NUM_LEVERS if header.get("head") == "continuous" else _LOGITS
+    if width != want:
+        raise ValueError(f"checkpoint {folder} must end in {want} outputs, got {width}")
 
 
 class NetworkPolicy:
-    """A trained tanh network over homogenised observations; takes the likeliest value of each lever."""
+    """A trained tanh network; takes the likeliest value of each lever."""
 
     def __init__(self, folder: Path, role: str) -> None:
         """Read the checkpoint in ``folder``."""
         self.name = str(folder)
         self._role = role
-        self._tensors, header = read_policy(folder)
+        tensors, header = read_policy(folder)
+        self._prefix = _prefix(header, role)
+        mine = {k: v for k, v in tensors.items() if k.startswith(self._prefix)}
+        self._tensors = {k.removeprefix(self._prefix): v.astype(np.float64) for k, v in mine.items()}
         self._layers = int(header["layers"])
+        self._continuous = header.get("head") == "continuous"
 
     def reset(self, seeds: np.ndarray) -> None:
         """Nothing is remembered."""
@@ -83,9 +115,11 @@ class NetworkPolicy:
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Efforts ``[E, A, 5]`` of the mode of every lever."""
         t = self._tensors
-        x = _OPTIONS.pad(self._role, observation).astype(np.float64)
+        x = (observation if self._prefix else _OPTIONS.pad(self._role, observation)).astype(np.float64)
         x = np.clip((x - t["mean"]) / t["std"], -10.0, 10.0)
         for k in range(self._layers):
             x = np.tanh(x @ t[f"layer{k}.weight"].T + t[f"layer{k}.bias"])
-        logits = x @ t["head.weight"].T + t["head.bias"]
-        return logits.reshape(*logits.shape[:-1], 5, 3).argmax(-1) / 2.0
+        out = x @ t["head.weight"].T + t["head.bias"]
+        if self._continuous:
+            return np.clip(out, 0.0, 1.0)
+        return out.reshape(*out.shape[:-1], NUM_LEVERS, 3).argmax(-1) / 2.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -201,32 +202,53 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="The run's folder.")],
-    scenario: World = "baseline-v0",
-    timesteps: Annotated[int, typer.Option(min=1, help="Agent-steps.")] = 8_000_000,
-    max_seconds: Annotated[float, typer.Option(help="Stop after this time.")] = 480.0,
-    num_envs: Annotated[int, typer.Option(min=1)] = 32,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    reward_mode: Annotated[str, typer.Option(help="mixed, selfish or cooperative.")] = "cooperative",
-    learning_rate: Annotated[float, typer.Option()] = 6e-4,
+    scenario: Annotated[str | None, typer.Option(help="Scenario id or TOML file.  [default: baseline-v0]")] = None,
+    algo: Annotated[str | None, typer.Option(help="ippo, mappo or sb3-ppo.  [default: ippo]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run.  [default: 0]")] = None,
+    timesteps: Annotated[int | None, typer.Option(min=1, help="Agent-months in all.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.  [default: cpu]")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, any hyperparameter.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train one shared PPO policy (stable-baselines3) over homogenised agents."""
+    """Train one policy per role on the batched engine, or PPO of stable-baselines3."""
     try:
-        from train import TrainConfig
-        from train import train as run
+        import train as training
+        from train.run import stored_config
     except ModuleNotFoundError as error:
-        raise ImportError(f"training needs the checkout and the extra train (missing {error.name})") from None
-    config = TrainConfig(
-        scenario=scenario,
-        timesteps=timesteps,
-        max_seconds=max_seconds,
-        num_envs=num_envs,
-        seed=seed,
-        reward_mode=reward_mode,
-        learning_rate=learning_rate,
-    )
-    folder = run(config, out, quiet=as_json)
+        raise _missing(error) from None
+    given: dict[str, Any] = {"scenario": scenario, "algo": algo, "seed": seed, "timesteps": timesteps}
+    given |= {"max_seconds": max_seconds, "device": device}
+    values = {name: value for name, value in given.items() if value is not None}
+    values |= dict(training.parse_override(text) for text in set_ or [])
+    resolved = training.load_config(config, values)
+    if resume:
+        resolved = replace(stored_config(out), **values)
+    try:
+        folder = training.train(resolved, out, resume=resume, quiet=as_json)
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    except KeyboardInterrupt:
+        print(f"stopped; what was learned is in {out}; go on with: spiral train --out {out} --resume", file=sys.stderr)
+        raise SystemExit(130) from None
     _emit(as_json, {"run": str(folder)}, f"run stored in {folder}")
+
+
+def _missing(error: ModuleNotFoundError) -> ImportError:
+    return ImportError(f"no module {error.name}: this needs the checkout and pip install 'spiral-env[train]'")
+
+
+@app.command()
+def plot(run: Annotated[Path, typer.Argument(help="The run's folder.")], as_json: AsJson = False) -> None:
+    """Draw a run's learning curve and the lever use of its policy as PNG files in its folder."""
+    try:
+        from train.plot import plot_run
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    files = [str(path) for path in plot_run(run)]
+    _emit(as_json, {"files": files}, "\n".join(files))
 
 
 @app.command()

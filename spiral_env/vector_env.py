@@ -215,6 +215,33 @@ class SpiralVectorEnv:
         services = int(self.engine.params[0]["num_services"])
         return flat_state(self.engine.states, self.num_agents_of["sme"], services)
 
+    def snapshot(self) -> dict[str, Any]:
+        """All that is needed to go on bit for bit: arrays of bytes, and what JSON can hold."""
+        return {
+            "states": self.engine.states.view(np.uint8).reshape(self.num_envs, -1).copy(),
+            "params": self.engine.params.view(np.uint8).reshape(self.num_envs, -1).copy(),
+            "base_seeds": list(self._base_seeds or []),
+            "episodes": self._episodes.tolist(),
+            "needs_reset": self._needs_reset.tolist(),
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Go on from ``snapshot()`` of a batch of the same size and options; returns the observations.
+
+        Raises:
+            ValueError: the snapshot is of another batch.
+        """
+        for name, records in (("states", self.engine.states), ("params", self.engine.params)):
+            rows = records.view(np.uint8).reshape(self.num_envs, -1)
+            if snapshot[name].shape != rows.shape:
+                raise ValueError(f"snapshot must hold {name} of shape {rows.shape}, got {snapshot[name].shape}")
+            rows[:] = snapshot[name]
+        self._base_seeds = [int(x) for x in snapshot["base_seeds"]]
+        self._episodes[:] = snapshot["episodes"]
+        self._needs_reset[:] = snapshot["needs_reset"]
+        self.engine.observe()
+        return self._observations()
+
     def close(self) -> None:
         """End the worker threads."""
         self.engine.close()

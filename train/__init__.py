@@ -1,8 +1,26 @@
-"""Learning: stable-baselines3 PPO over the batched engine."""
+"""Learning: IPPO, MAPPO, and PPO of stable-baselines3, on the batched engine."""
 
 from __future__ import annotations
 
-from train.config import TrainConfig
-from train.sb3 import train
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 
-__all__ = ["TrainConfig", "train"]
+from train.config import ALGOS, TrainConfig, load_config, parse_override
+
+__all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override", "train"]
+
+_MODULES = {"ippo": "train.ippo", "mappo": "train.mappo", "sb3-ppo": "train.sb3"}
+
+
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+    """Train by ``config.algo``; returns the run's folder.
+
+    Raises:
+        ValueError: the folder or the config does not fit.
+        OSError: the folder cannot be written.
+        KeyboardInterrupt: Ctrl-C, after what is learned was stored.
+    """
+    module = import_module(_MODULES[config.algo])
+    function: Callable[..., Path] = module.train
+    return function(config, folder, resume=resume, quiet=quiet)

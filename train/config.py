@@ -1,37 +1,144 @@
-"""Every hyperparameter, once: name, type and default."""
+"""Every hyperparameter, once: name, type, default and meaning."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
-__all__ = ["TrainConfig"]
+from spiral_env.roles import ROLES
+
+__all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override"]
+
+ALGOS = ("ippo", "mappo", "sb3-ppo")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a run is made of; stored with it."""
+    """What a run is made of; stored with it.
+
+    Attributes:
+        scenario: id or TOML file of the world.
+        algo: ippo, mappo or sb3-ppo.
+        seed: of networks, worlds and draws.
+        num_envs: ecosystems side by side.
+        num_steps: months a rollout.
+        timesteps: agent-months in all.
+        max_seconds: stop earlier when this much time has passed.
+        learning_rate: of Adam; ``anneal`` lets it fall in a line over ``timesteps``.
+        minibatches: of a rollout.
+        epochs: passes over a rollout.
+        gamma: discount a month.
+        gae_lambda: of generalised advantage estimation.
+        clip_coef: bound of the probability ratio.
+        ent_coef: weight of the entropy bonus.
+        vf_coef: weight of the value loss.
+        max_grad_norm: bound of the gradient's norm, per role.
+        target_kl: a role's actor rests for the rollout past 1.5 times this; 0 for never.
+        hidden: units a layer; ``layers`` of them.
+        recurrent: roles with a GRU in the actor, comma-separated.
+        continuous: act in [0, 1] by normals instead of three values a lever.
+        reward_mode: mixed, selfish or cooperative.
+        gradient_pieces: parts of a minibatch whose gradients are taken side by side; changes no result but rounding.
+        env_threads: threads of the simulator; changes no result.
+        torch_threads: threads inside one torch operation.
+        checkpoint_seconds: time between two stored states.
+        device: cpu or cuda.
+    """
 
     scenario: str = "baseline-v0"
+    algo: str = "ippo"
     seed: int = 0
-    num_envs: int = 32
+    num_envs: int = 256
     num_steps: int = 60
-    timesteps: int = 6_000_000
+    timesteps: int = 24_000_000
     max_seconds: float = 480.0
-    learning_rate: float = 6e-4
-    batch_size: int = 4096
+    learning_rate: float = 1e-3
+    anneal: bool = True
+    minibatches: int = 16
     epochs: int = 4
     gamma: float = 0.97
     gae_lambda: float = 0.95
     clip_coef: float = 0.2
-    ent_coef: float = 0.005
+    ent_coef: float = 0.003
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    target_kl: float = 0.03
     hidden: int = 64
+    layers: int = 2
+    recurrent: str = ""
+    continuous: bool = False
     reward_mode: str = "cooperative"
+    gradient_pieces: int = 2
+    env_threads: int = 2
     torch_threads: int = 1
+    checkpoint_seconds: float = 30.0
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
-        """Every count and rate must be positive."""
-        for name in ("num_envs", "num_steps", "timesteps", "batch_size", "epochs", "hidden", "torch_threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0.0 or not self.max_seconds > 0.0:
-            raise ValueError(f"learning_rate and max_seconds must be > 0, got {self.learning_rate}, {self.max_seconds}")
+        """Every value must be of its type and in its range.
+
+        Raises:
+            TypeError: a value is of the wrong type.
+            ValueError: a value is out of range.
+        """
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            good = isinstance(value, int | float) if kind is float else isinstance(value, kind)
+            if not good or (kind is not bool and isinstance(value, bool)):
+                raise TypeError(f"{field.name} must be of type {kind.__name__}, got {value!r}")
+            if kind in (int, float) and field.name not in _MAY_BE_ZERO and not value > 0:
+                raise ValueError(f"{field.name} must be > 0, got {value}")
+            if kind in (int, float) and not 0 <= value < float("inf"):
+                raise ValueError(f"{field.name} must be >= 0 and finite, got {value}")
+        for name in ("gamma", "gae_lambda"):
+            if getattr(self, name) > 1.0:
+                raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        if self.algo not in ALGOS:
+            raise ValueError(f"algo must be one of {', '.join(ALGOS)}, got {self.algo!r}")
+        for role in filter(None, self.recurrent.split(",")):
+            if role not in ROLES:
+                raise ValueError(f"recurrent must name roles of {', '.join(ROLES)}, got {role!r}")
+
+
+_MAY_BE_ZERO = ("seed", "ent_coef", "target_kl", "gae_lambda")
+
+
+def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Defaults, then the TOML file, then ``overrides``.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: the file cannot be read, a name is unknown or a value is out of range.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"config {path} cannot be read: {error}") from None
+    values |= overrides or {}
+    names = {field.name for field in fields(TrainConfig)}
+    for name in values:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            raise ValueError(f"config has no {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    return TrainConfig(**values)
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``name=value`` with the value in TOML's notation, or a bare string.
+
+    Raises:
+        ValueError: there is no ``=``.
+    """
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise ValueError(f"--set must be name=value, got {text!r}")
+    try:
+        return name.strip(), tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from train.config import TrainConfig
 from train.networks import Critic
-from train.ppo import Trainer
+from train.run import run
 
 __all__ = ["LocalCritic", "train"]
 
@@ -23,3 +23,8 @@ class LocalCritic(Critic):
     def forward(self, x: Tensor, _state: Tensor | None = None) -> Tensor:
         """Values of every agent."""
         return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+    """Train; see ``train.run.run``."""
+    return run(config, folder, LocalCritic, central=False, resume=resume, quiet=quiet)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
+from train.config import TrainConfig
 from train.networks import Critic, linear
+from train.run import run
 
-__all__ = ["CentralCritic"]
+__all__ = ["CentralCritic", "train"]
 
 
 class CentralCritic(Critic):
@@ -29,3 +33,8 @@ class CentralCritic(Critic):
         for layer in rest:
             hidden = torch.tanh(layer(hidden))
         return self.head(hidden).squeeze(-1)
+
+
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+    """Train; see ``train.run.run``."""
+    return run(config, folder, CentralCritic, central=True, resume=resume, quiet=quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -21,7 +22,7 @@ def linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
 
 def _body(inputs: int, hidden: int, layers: int) -> nn.ModuleList:
     widths = [inputs, *[hidden] * layers]
-    return nn.ModuleList(linear(a, b, math.sqrt(2.0)) for a, b in zip(widths, widths[1:], strict=False))
+    return nn.ModuleList(linear(a, b, math.sqrt(2.0)) for a, b in itertools.pairwise(widths))
 
 
 class Actor(nn.Module):

@@ -92,11 +92,13 @@ class Trainer:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All arrays that must be stored to go on bit for bit."""
-        out = {}
+        out: dict[str, np.ndarray] = {}
         for role, learner in self.team.items():
             out |= {f"{role}.{name}": x for name, x in learner.tensors().items()}
             out |= {f"{role}.adam.{name}": x for name, x in self._moments(role).items()}
         out |= {f"player.{name}": x for name, x in self.player.tensors().items()}
+        snapshot = self.env.snapshot()
+        out |= {f"env.{name}": snapshot[name] for name in ("states", "params")}
         return out
 
     def _moments(self, role: str) -> dict[str, np.ndarray]:
@@ -114,7 +116,7 @@ class Trainer:
             "iteration": self.iteration,
             "player_rng": self.player.rng.bit_generator.state,
             "updater_rng": self.updater.rng.bit_generator.state,
-            "env": self.env.counters(),
+            "env": {k: v for k, v in self.env.snapshot().items() if k not in ("states", "params")},
         }
 
     def load(self, tensors: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
@@ -122,7 +124,8 @@ class Trainer:
         for role, learner in self.team.items():
             learner.load({k.removeprefix(f"{role}."): v for k, v in tensors.items() if k.startswith(f"{role}.")})
             self._load_moments(role, tensors)
-        self.env.load(tensors["player.states"], tensors["player.params"], counters["env"])
+        arrays = {name: tensors[f"env.{name}"] for name in ("states", "params")}
+        self.player.observations = self.env.restore(counters["env"] | arrays)
         self.player.load({k.removeprefix("player."): v for k, v in tensors.items() if k.startswith("player.")})
         self.agent_steps, self.iteration = counters["agent_steps"], counters["iteration"]
         self.player.rng.bit_generator.state = counters["player_rng"]
@@ -137,6 +140,20 @@ class Trainer:
                 stored.setdefault(int(k), {})[name] = torch.from_numpy(value.copy())
         optimiser = self.updater.optimisers[role]
         optimiser.load_state_dict({"state": stored, "param_groups": optimiser.state_dict()["param_groups"]})
+
+    def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Tensors and header of the policy as a checkpoint holds it."""
+        out: dict[str, np.ndarray] = {}
+        for role, learner in self.team.items():
+            actor = learner.actor
+            for name, layer in [*((f"layer{k}", x) for k, x in enumerate(actor.body)), ("head", actor.head)]:
+                assert isinstance(layer, torch.nn.Linear)
+                bias = layer.bias + (0.5 if name == "head" and actor.continuous else 0.0)
+                out[f"{role}.{name}.weight"] = layer.weight.detach().cpu().numpy()
+                out[f"{role}.{name}.bias"] = bias.detach().cpu().numpy()
+            out[f"{role}.mean"], out[f"{role}.std"] = learner.observations.mean, learner.observations.std
+        head = "continuous" if self.config.continuous else "categorical"
+        return out, {"networks": "per_role", "layers": self.config.layers, "head": head}
 
     def close(self) -> None:
         """End all threads."""

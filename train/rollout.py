@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -86,8 +87,8 @@ class Player:
                 memory=self.memory[role].copy() if role in self.memory else None,
             )
         state = np.empty((steps, e, len(self.state_moments.mean)), np.float32) if self.central else None
-        flags = [np.zeros((steps, e), dtype=np.bool_) for _ in range(3)]
-        return Rollout(roles, state, *flags)
+        starts, ends, truncated = (np.zeros((steps, e), dtype=np.bool_) for _ in range(3))
+        return Rollout(roles, state, starts, ends, truncated)
 
     def _state(self) -> np.ndarray | None:
         return self.env.state() if self.central else None
@@ -143,7 +144,7 @@ class Player:
         if states:
             self.state_moments.update(np.stack(states))
 
-    def _finish(self, rollout: Rollout, t: int, info: dict[str, np.ndarray]) -> None:
+    def _finish(self, rollout: Rollout, t: int, info: dict[str, Any]) -> None:
         rows = np.flatnonzero(self.fresh)
         last = {role: x.observations.apply(self.observations[role][rows]) for role, x in self.team.items()}
         state = self._state()
@@ -151,6 +152,17 @@ class Player:
         for name, values in info["final_metrics"].items():
             rollout.outcomes.setdefault(name, []).extend(values[rows].tolist())
         self.observations, _ = self.env.reset(options={"reset_mask": self.fresh})
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What must be stored to go on, beside the batch itself."""
+        out = {f"memory.{role}": x for role, x in self.memory.items()} | {"fresh": self.fresh}
+        return out | {f"state.{k}": v for k, v in self.state_moments.tensors().items()}
+
+    def load(self, tensors: dict[str, np.ndarray]) -> None:
+        """Go on from ``tensors()``."""
+        self.memory = {role: tensors[f"memory.{role}"].copy() for role in self.memory}
+        self.fresh = tensors["fresh"].copy()
+        self.state_moments.load({k: tensors[f"state.{k}"] for k in ("count", "mean", "m2")})
 
     def judge(self, rollout: Rollout, gamma: float, gae_lambda: float) -> None:
         """Fill in values, advantages and value targets."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from agents.checkpoint import write_policy
 from train.config import TrainConfig
+from train.run import open_folder
 from train.vec_env import SharedVecEnv
 
 __all__ = ["train"]
@@ -71,27 +69,24 @@ def export(model: Any, norm: VecNormalize, folder: Path, config: TrainConfig) ->
         tensors[f"{name}.bias"] = layer.bias.detach().numpy().astype(np.float64)
     tensors["mean"] = np.asarray(moments.mean)
     tensors["std"] = np.sqrt(np.asarray(moments.var) + norm.epsilon)
-    write_policy(folder, tensors, {"layers": len(linear), "scenario": config.scenario, "config": asdict(config)})
+    write_policy(folder, tensors, {"networks": "shared", "layers": len(linear), "scenario": config.scenario})
 
 
 def _prepare(folder: Path, config: TrainConfig) -> None:
-    if (folder / "policy.json").exists():
-        raise ValueError(f"run folder {folder} already holds a run; choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "config.json.tmp"
-    temporary.write_text(json.dumps(asdict(config), indent=1))
-    os.replace(temporary, folder / "config.json")
+    open_folder(folder, config, resume=False)
     with (folder / "progress.csv").open("w", newline="") as file:
         csv.writer(file).writerow(_COLUMNS)
 
 
-def train(config: TrainConfig, folder: Path, *, quiet: bool = False) -> Path:
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
     """Train until ``timesteps`` agent-steps or ``max_seconds``; Ctrl-C keeps what is learned. Returns the folder.
 
     Raises:
-        ValueError: the folder already holds a run.
+        ValueError: the folder already holds a run, or ``resume`` is asked for.
         OSError: the folder cannot be written.
     """
+    if resume:
+        raise ValueError("algo must be ippo or mappo to resume, got 'sb3-ppo'")
     _prepare(folder, config)
     torch.set_num_threads(config.torch_threads)
     inner = SharedVecEnv(config.scenario, config.num_envs, config.reward_mode)
@@ -100,18 +95,20 @@ def train(config: TrainConfig, folder: Path, *, quiet: bool = False) -> Path:
     model = PPO(
         "MlpPolicy",
         norm,
-        learning_rate=lambda left: config.learning_rate * left,
+        learning_rate=lambda left: config.learning_rate * (left if config.anneal else 1.0),
         n_steps=config.num_steps,
-        batch_size=config.batch_size,
+        batch_size=config.num_steps * inner.num_envs // config.minibatches,
         n_epochs=config.epochs,
         gamma=config.gamma,
         gae_lambda=config.gae_lambda,
         clip_range=config.clip_coef,
+        max_grad_norm=config.max_grad_norm,
+        vf_coef=config.vf_coef,
         ent_coef=config.ent_coef,
-        policy_kwargs={"net_arch": [config.hidden, config.hidden]},
+        policy_kwargs={"net_arch": [config.hidden] * config.layers},
         tensorboard_log=str(folder / "tensorboard"),
         seed=config.seed,
-        device="cpu",
+        device=config.device,
     )
     columns = (TextColumn("training"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:

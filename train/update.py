@@ -79,9 +79,14 @@ class Updater:
     def _batch(self, role: str, rollout: Rollout) -> _Batch:
         r, learner = rollout.roles[role], self.team[role]
         advantages = ((r.advantages - r.advantages.mean()) / (r.advantages.std() + 1e-8)).astype(np.float32)
-        arrays = (r.x, r.actions, r.log_p, advantages, learner.rescale(r.targets))
-        memory = None if r.memory is None else learner.tensor(r.memory)
-        return _Batch(*(learner.tensor(x) for x in arrays), memory)
+        return _Batch(
+            x=learner.tensor(r.x),
+            actions=learner.tensor(r.actions),
+            log_p=learner.tensor(r.log_p),
+            advantages=learner.tensor(advantages),
+            targets=learner.tensor(learner.rescale(r.targets)),
+            memory=None if r.memory is None else learner.tensor(r.memory),
+        )
 
     def _epoch(self, batches, state, starts, shape, moving, sums):  # type: ignore[no-untyped-def]
         kl: dict[str, list[float]] = {role: [] for role in ROLES}
