@@ -14,6 +14,7 @@ from spiral_env.roles import ROLES
 __all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override"]
 
 ALGOS = ("ippo", "mappo", "sb3-ppo")
+POLICIES = ("shared", "per_role")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class TrainConfig:
     Attributes:
         scenario: id or TOML file of the world.
         algo: ippo, mappo or sb3-ppo.
+        policy: sb3-ppo's networks, shared (one for all agents) or per_role; IPPO and MAPPO are per_role.
         seed: of networks, worlds and draws.
         num_envs: ecosystems side by side.
         num_steps: months a rollout.
@@ -51,6 +53,7 @@ class TrainConfig:
 
     scenario: str = "baseline-v0"
     algo: str = "ippo"
+    policy: str = "shared"
     seed: int = 0
     num_envs: int = 256
     num_steps: int = 60
@@ -99,6 +102,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
         if self.algo not in ALGOS:
             raise ValueError(f"algo must be one of {', '.join(ALGOS)}, got {self.algo!r}")
+        if self.policy not in POLICIES:
+            raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {self.policy!r}")
         for role in filter(None, self.recurrent.split(",")):
             if role not in ROLES:
                 raise ValueError(f"recurrent must name roles of {', '.join(ROLES)}, got {role!r}")
