@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spiral_env.core.params import Value, pack
+from spiral_env.core.params import PARAMETERS, Value, pack
 from spiral_env.core.state import Sum
 from spiral_env.evaluation.statistics import Interval, mean_interval
 from spiral_env.policy import STATUS_QUO
@@ -39,8 +39,13 @@ AUC_GRID: dict[int, tuple[float, ...]] = {
 BREACH_RATE = 0.13
 """Platform events a year under the average firm that ``aim`` is solved for."""
 START_RISK = 0.9
-LAW_ROWS = 512
+LAW_ROWS = 1024
 BURN_IN = 24
+BURN_INS = 4
+ROUNDS = 4
+"""Aim and appetite move each other: levels climbed raise the threat."""
+_SOLVED = ("aim", "appetite", "start_value", "scale_it", "scale_business", "scale_finance", "scale_sme", "scale_team")
+_DEFAULTS = {x.name: x.default for x in PARAMETERS}
 
 
 class Fact(NamedTuple):
@@ -117,35 +122,44 @@ def _yearly_events(world: World, episodes: int, seed: int) -> float:
 def _solve_aim(world: World, episodes: int, seed: int) -> float:
     """Secant on the log of the attack aim for 13 % platform events a year over an average-firm episode."""
     aim = float(pack(world.values, world.num_smes)[0]["aim"])
-    for _ in range(6):
+    for _ in range(10):
         rate = _yearly_events(_with(world, {"aim": aim}), episodes, seed)
-        if abs(rate / BREACH_RATE - 1.0) < 0.005:
+        if abs(rate / BREACH_RATE - 1.0) < 0.002:
             break
         aim *= (BREACH_RATE / rate) ** 1.1
     return aim
 
 
 def solve(scenario: Scenario | str = "baseline-v0", episodes: int = 256, seed: int = 10_000) -> Solution:
-    """Solve backlog, aim, appetite, starting value and reward scales under the average firm, in this order."""
+    """Solve backlog, aim, appetite, starting value and reward scales under the average firm, in this order.
+
+    It starts from an empty backlog and the parameters' defaults, so solving twice gives the same values.
+    """
     world = load_scenario(scenario).world()
-    params: dict[str, float] = {}
+    params: dict[str, float] = {name: _DEFAULTS[name] for name in _SOLVED}  # type: ignore[misc]
+    params["backlog_open"] = 0.0
     law = world.law
-    for _ in range(2):
+    for _ in range(BURN_INS):
         params["backlog_open"], law = _burn_in(_with(world, params, law), episodes, seed)
-    params["aim"] = _solve_aim(_with(world, params, law), episodes, seed)
-    first: list[tuple[float, float]] = []
-
-    def early(engine: Engine) -> None:
-        s = engine.states
-        fines = s["expected_privacy_fine"] + s["sme_expected_fine"].sum(1)
-        first.append((float((s["cycle_loss"] + fines).mean()), float(s["operating_value"].mean())))
-
-    size = (world.num_smes / 8.0) ** 0.7
-    _episodes(_with(world, params, law), episodes, seed, 6, early)
-    params["appetite"] = float(np.mean([x for x, _ in first])) / START_RISK / size
-    params["start_value"] = float(np.mean([x for _, x in first])) / size
+    for _ in range(ROUNDS):
+        params["aim"] = _solve_aim(_with(world, params, law), episodes, seed)
+        params["appetite"], params["start_value"] = _start(_with(world, params, law), episodes, seed)
     params.update(_solve_scales(_with(world, params, law), episodes, seed))
     return Solution({k: float(f"{v:.4g}") for k, v in params.items()}, law)
+
+
+def _start(world: World, episodes: int, seed: int) -> tuple[float, float]:
+    """Appetite and operating value of the average firm's first half year, at 8 SMEs."""
+    months: list[tuple[float, float]] = []
+
+    def watch(engine: Engine) -> None:
+        s = engine.states
+        fines = s["expected_privacy_fine"] + s["sme_expected_fine"].sum(1)
+        months.append((float((s["cycle_loss"] + fines).mean()), float(s["operating_value"].mean())))
+
+    _episodes(world, episodes, seed, 6, watch)
+    loss, value = np.mean(months, axis=0) / (world.num_smes / 8.0) ** 0.7
+    return float(loss) / START_RISK, float(value)
 
 
 def _solve_scales(world: World, episodes: int, seed: int) -> dict[str, float]:
@@ -337,11 +351,10 @@ def _money_facts(engine: Engine, drawn: _Drawn) -> list[Fact]:
     lost = np.sum(drawn.lost, axis=0)
     expected = np.sum(drawn.expected, axis=0)
     ratio = _ratio_interval(lost, expected)
-    covered = ratio.low <= 1.0 <= ratio.high
-    low, high = (ratio.mean, ratio.mean) if covered else (1.0, 1.0)
+    half = ratio.high - ratio.mean
     return [
         Fact("10", "money not conserved, k$", 0.0, 1e-6, _exact(drift)),
-        Fact("10", "drawn / expected loss (1 inside the interval)", low, high, ratio),
+        Fact("10", "drawn / expected loss (1 within the interval)", 1.0 - half, 1.0 + half, ratio),
     ]
 
 
