@@ -1,0 +1,1 @@
+"""Benchmarks: parity first, compilation apart, ratios taken in one run."""
