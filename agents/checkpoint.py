@@ -64,10 +64,15 @@ def read_policy(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ValueError(f"checkpoint {folder} must name its features and a count of layers, got layers {layers!r}")
     if header.get("networks", "shared") not in ("shared", "per_role"):
         raise ValueError(f"checkpoint {folder} must hold shared or per_role networks, got {header['networks']!r}")
+    if header.get("head", "categorical") not in ("categorical", "continuous"):
+        raise ValueError(f"checkpoint {folder} must have a categorical or continuous head, got {header['head']!r}")
+    known: set[str] = set()
     for role in ROLES:
         if features.get(role) != [f.name for f in FEATURES[role]]:
             raise ValueError(f"checkpoint {folder} was trained on other features of {role}")
-        _check_shapes(folder, tensors, header, role)
+        known |= _check_shapes(folder, tensors, header, role)
+    if tensors.keys() > known:
+        raise ValueError(f"checkpoint {folder} has a tensor that no layer uses: {min(tensors.keys() - known)!r}")
     return tensors, header
 
 
@@ -75,13 +80,17 @@ def _prefix(header: dict[str, Any], role: str) -> str:
     return f"{role}." if header.get("networks") == "per_role" else ""
 
 
-def _check_shapes(folder: Path, tensors: dict[str, np.ndarray], header: dict[str, Any], role: str) -> None:
+def _check_shapes(folder: Path, tensors: dict[str, np.ndarray], header: dict[str, Any], role: str) -> set[str]:
+    """Names of the tensors of the role's network, each found, of its shape and finite."""
     prefix = _prefix(header, role)
+    known = {f"{prefix}mean", f"{prefix}std"}
     width = len(FEATURES[role]) if prefix else _OPTIONS.observation_space("it").shape[0]
     for name in ("mean", "std"):
         moments = tensors.get(prefix + name)
         if moments is None or moments.shape != (width,) or not np.isfinite(moments).all():
             raise ValueError(f"checkpoint {folder} has no usable tensor {prefix}{name}")
+    if not (tensors[f"{prefix}std"] > 0.0).all():
+        raise ValueError(f"checkpoint {folder} must have std > 0, got {tensors[f'{prefix}std'].min()}")
     for k in range(header["layers"] + 1):
         name = prefix + ("head" if k == header["layers"] else f"layer{k}")
         weight, bias = tensors.get(f"{name}.weight"), tensors.get(f"{name}.bias")
@@ -90,9 +99,11 @@ def _check_shapes(folder: Path, tensors: dict[str, np.ndarray], header: dict[str
             raise ValueError(f"checkpoint {folder} has no usable tensor {name}")
         assert bias is not None
         width = len(bias)
+        known |= {f"{name}.weight", f"{name}.bias"}
     want = NUM_LEVERS if header.get("head") == "continuous" else _LOGITS
     if width != want:
         raise ValueError(f"checkpoint {folder} must end in {want} outputs, got {width}")
+    return known
 
 
 class NetworkPolicy:
