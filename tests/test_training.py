@@ -194,6 +194,7 @@ def test_a_broken_state_is_one_line(data: bytes, tmp_path: Path) -> None:
 def test_sb3_refuses_what_it_cannot_do(name: str, value: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{name} must stay off with algo sb3-ppo"):
         train(replace(TINY, **{name: value}), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_config_comes_from_defaults_then_file_then_overrides(tmp_path: Path) -> None:
@@ -223,6 +224,9 @@ def test_an_override_is_read_as_toml_or_as_text(text: str, want: tuple[str, Any]
         ({"max_seconds": math.inf}, "max_seconds must be >= 0 and finite"),
         ({"algo": "dqn"}, "algo must be one of"),
         ({"policy": "both"}, "policy must be one of shared, per_role"),
+        ({"scenario": "nope"}, "scenario must be a .toml file or one of"),
+        ({"device": "tpu"}, "device must be cpu, cuda or"),
+        ({"reward_mode": "kind"}, "reward_mode must be one of mixed"),
         ({"recurrent": "it,cook"}, "recurrent must name roles"),
     ],
 )

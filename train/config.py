@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from spiral_env.roles import ROLES
+from spiral_env.scenarios import load_scenario
+from spiral_env.simulator.engine import REWARD_MODES
 
 __all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override"]
 
@@ -102,6 +105,12 @@ class TrainConfig:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
         if self.algo not in ALGOS:
             raise ValueError(f"algo must be one of {', '.join(ALGOS)}, got {self.algo!r}")
+        if self.reward_mode not in REWARD_MODES:
+            raise ValueError(f"reward_mode must be one of {', '.join(REWARD_MODES)}, got {self.reward_mode!r}")
+        if re.fullmatch(r"cpu|cuda(:\d+)?", self.device) is None:
+            raise ValueError(f"device must be cpu, cuda or cuda:<number>, got {self.device!r}")
+        # A world that cannot be built is refused before any folder is made for it.
+        load_scenario(self.scenario)
         if self.policy not in POLICIES:
             raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {self.policy!r}")
         for role in filter(None, self.recurrent.split(",")):

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 __all__ = ["plot_run"]
 
 _REFERENCES = {"uniform": "#999999", "status_quo": "#e69f00", "scripted": "#0072b2"}
+_NAMES = {"uniform": "uniform", "status_quo": "average firm", "scripted": "scripted"}
 _THIRDS = ("#d0d7de", "#7aa6c2", "#1f4e79")
 _CURVES = {"ecosystem_value": "ecosystem value, k$ a month", "spiral_height": "spiral height, levels"}
 
@@ -62,12 +63,12 @@ def _learning_curve(rows: Mapping[str, np.ndarray], references: Mapping[str, Epi
         axis.plot(rows["agent_steps"] / 1e6, rows[name], color="#d55e00", label="in training", linewidth=1.8)
         for reference, colour in _REFERENCES.items():
             mean = float(references[reference].metrics[name].mean())
-            axis.axhline(mean, color=colour, linestyle="--", linewidth=1.2, label=f"{reference} {mean:.3g}")
+            axis.axhline(mean, color=colour, linestyle="--", linewidth=1.2, label=f"{_NAMES[reference]} {mean:.3g}")
         axis.set_xlabel("agent-months lived, millions")
         axis.set_ylabel(label)
         axis.grid(alpha=0.25)
         axis.set_ylim(bottom=0)
-        axis.legend(fontsize=8, loc="lower right")
+        axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False)
     figure.suptitle(f"Learning on {scenario} (dashed: mean of 50 episodes of teams that do not learn)", fontsize=11)
     return figure
 

@@ -83,6 +83,8 @@ class Sb3Trainer:
         for name in ("continuous", "recurrent"):
             if getattr(config, name):
                 raise ValueError(f"{name} must stay off with algo sb3-ppo, got {getattr(config, name)!r}")
+        if config.device != "cpu" and not torch.cuda.is_available():
+            raise ValueError(f"device must be cpu where torch finds no CUDA device, got {config.device!r}")
         torch.set_num_threads(config.torch_threads)
         set_random_seed(config.seed % 2**32)
         self.config, self.shared = config, config.policy == "shared"
@@ -281,8 +283,8 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: boo
         OSError: the folder cannot be written, the disk is full.
         KeyboardInterrupt: Ctrl-C, after the rollout in hand was learned from and the state stored.
     """
-    open_folder(folder, config, resume=resume)
     trainer: Any = Sb3Trainer(config)
+    open_folder(folder, config, resume=resume)
     before = _load(trainer, folder) if resume and (folder / "state.safetensors").exists() else 0.0
     log = _Log(folder, trainer.iteration)
     try:

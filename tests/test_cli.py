@@ -1,0 +1,159 @@
+"""The command line: results on stdout, progress on stderr, a mistake is one line and exit code 2."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = ["--set", "num_envs=3", "--set", "num_steps=60", "--set", "hidden=8", "--set", "minibatches=4"]
+
+
+def _spiral(*arguments: str, absent: str = "") -> subprocess.CompletedProcess[str]:
+    """``spiral arguments`` in a process of its own, in which the module ``absent`` cannot be imported."""
+    block = f"sys.modules[{absent!r}] = None" if absent else ""
+    program = f"import sys\n{block}\nsys.argv[0] = 'spiral'\nfrom spiral_env.cli import main\nmain()"
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+def _refused(*arguments: str, absent: str = "") -> str:
+    done = _spiral(*arguments, absent=absent)
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run with one network a role."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    done = _spiral(
+        "train", "--algo", "sb3-ppo", "--set", "policy=per_role", "--timesteps", "1", "--out", str(folder), *TINY
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["run", "stored", "in", str(folder)]
+    return folder
+
+
+def test_a_run_is_trained_evaluated_plotted_and_refused_twice(run: Path) -> None:
+    assert "already holds a run" in _refused("train", "--algo", "sb3-ppo", "--out", str(run), *TINY)
+    done = _spiral("evaluate", "--it", str(run), "--sme", "scripted", "--episodes", "2", "--json")
+    team = json.loads(done.stdout)["mix"]
+    assert team["policies"] == {
+        "it": str(run), "business": "status_quo", "finance": "status_quo", "sme": "scripted"
+    }  # fmt: skip
+    drawn = json.loads(_spiral("plot", str(run), "--json").stdout)["files"]
+    assert [Path(x).name for x in drawn] == ["learning_curve.png", "lever_use.png"]
+    assert all(Path(x).read_bytes().startswith(b"\x89PNG") for x in drawn)
+
+
+def test_a_run_is_resumed_only_as_it_was(run: Path, tmp_path: Path) -> None:
+    done = _spiral("train", "--out", str(run), "--resume", "--json")
+    assert json.loads(done.stdout) == {"run": str(run)}
+    assert "gamma must stay 0.97" in _refused("train", "--out", str(run), "--resume", "--set", "gamma=0.5")
+    assert "holds no run to resume" in _refused("train", "--out", str(tmp_path / "none"), "--resume")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_rollout_is_written_month_by_month(suffix: str, tmp_path: Path) -> None:
+    out = tmp_path / f"months{suffix}"
+    rows = json.loads(_spiral("rollout", "--out", str(out), "--seed", "3", "--json").stdout)
+    assert [row["month"] for row in rows] == list(range(1, len(rows) + 1))
+    if suffix == ".csv":
+        with out.open(newline="") as file:
+            stored = [float(row["ecosystem_value"]) for row in csv.DictReader(file)]
+    else:
+        import pyarrow.parquet as pq
+
+        stored = pq.read_table(out)["ecosystem_value"].to_pylist()
+    assert stored == [row["ecosystem_value"] for row in rows]
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "spiral_env", "scenarios", "list", "--json"], cwd=ROOT, capture_output=True, check=True
+    )
+    assert "baseline-v0" in json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("rollout", "--scenario", "baseline-v9"), "'baseline-v9'"),
+        (("evaluate", "--compare", "nobody"), "'nobody'"),
+        (("evaluate", "--it", "constant:2,0,0,0,0"), "constant policy of it"),
+        (("rollout", "--out", "months.txt"), "out must end in .csv or .parquet"),
+        (("train", "--out", "RUN", "--set", "gama=1"), "did you mean 'gamma'"),
+        (("train", "--out", "RUN", "--set", "gamma=high"), "gamma must be of type float"),
+        (("train", "--out", "RUN", "--set", "num_envs=0"), "num_envs must be > 0"),
+        (("train", "--out", "RUN", "--set", "gamma"), "--set must be name=value"),
+        (("train", "--out", "RUN", "--scenario", "nope"), "scenario must be"),
+        (("train", "--out", "RUN", "--device", "tpu"), "device must be"),
+        (("train", "--out", "RUN", "--config", "no.toml"), "config no.toml cannot be read"),
+        (("plot", "RUN"), "cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(arguments: tuple[str, ...], named: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert named in _refused(*(str(run) if x == "RUN" else x for x in arguments))
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[params]\nneed_capitol = 3.0", "need_capital"),
+        ("[params]\nneed_capital = -3.0", "params.need_capital must be in"),
+        ("colour = 3", "colour"),
+    ],
+)
+def test_a_scenario_file_with_a_fault_is_one_line(text: str, named: str, tmp_path: Path) -> None:
+    file = tmp_path / "world.toml"
+    file.write_text(f'extends = "baseline-v0"\n{text}\n')
+    assert named in _refused("scenarios", "validate", str(file))
+
+
+def test_a_broken_checkpoint_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "policy.json").write_bytes(b"\x80\x04\x95")
+    assert f"checkpoint {tmp_path} cannot be read" in _refused("evaluate", "--sme", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("absent", "arguments"),
+    [
+        ("torch", ("train", "--out", "RUN")),
+        ("stable_baselines3", ("train", "--out", "RUN", "--algo", "sb3-ppo")),
+        ("matplotlib", ("plot", "RUN")),
+        ("pyarrow", ("rollout", "--out", "RUN.parquet")),
+    ],
+)
+def test_a_missing_extra_is_named(absent: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    line = _refused(*(x.replace("RUN", run) for x in arguments), absent=absent)
+    assert absent in line
+    assert "pip install 'spiral-env[train]'" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--out", "BELOW"),
+        ("rollout", "--out", "BELOW.csv"),
+        ("evaluate", "--episodes", "1", "--out", "BELOW.json"),
+    ],
+)
+def test_an_output_below_a_file_is_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert str(file) in _refused(*(x.replace("BELOW", str(file / "x")) for x in arguments))
+    assert file.read_text() == ""
