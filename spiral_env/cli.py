@@ -281,6 +281,44 @@ def evaluate(
     _emit(as_json, data, as_table(tables, everything=everything))
 
 
+@app.command()
+def game(
+    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    scenario: World = "baseline-v0",
+    episodes: Annotated[int, typer.Option(min=2)] = 200,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the game: uniform, average firm, best constant, scripted and a trained run; share of levers at an end."""
+    from rich.table import Table
+
+    from spiral_env.evaluation.game import best_constant, compare, constant_share, lever_ends
+    from spiral_env.evaluation.report import as_dict, as_table
+    from spiral_env.roles import ROLES
+
+    _writable(out)
+    specs = {"uniform": "uniform", "average_firm": "status_quo", "scripted": "scripted", "trained": str(run)}
+    teams = {name: _policies(dict.fromkeys(ROLES, spec)) for name, spec in specs.items()}
+    found = best_constant(scenario)
+    constant = {r: f"constant:{','.join(f'{x:g}' for x in e)}" for r, e in found.efforts.items()}
+    teams["constant"] = _policies(constant)
+    tables = compare(scenario, teams, episodes)
+    share, levers = constant_share(tables), lever_ends(tables["trained"])
+    data = {"scenario": scenario, "episodes": episodes, "constant": constant, "constants_tried": found.tried}
+    data |= {"constant_share": share, "levers": levers, "teams": as_dict(tables)}
+    if out is not None:
+        _write(out, json.dumps(data, indent=1))
+    use = Table(title="share of the trained team's decisions")
+    for column in ("role", "lever", "low", "middle", "high", "stuck"):
+        use.add_column(column)
+    for row in levers:
+        use.add_row(*(str(x) for x in row.values()))
+    _emit(as_json, data, as_table(tables))
+    if not as_json:
+        _emit(False, {}, use)
+        print(f"constant share of what is gained over uniform: {share:.2f}")
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
     sys.path.insert(0, os.getcwd())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,26 @@ import gymnasium
 import numpy as np
 
 from spiral_env.parallel_env import SpiralParallelEnv, check_seed
-from spiral_env.policy import Policy, StatusQuo, check_role
+from spiral_env.policy import Policy, StatusQuo, Uniform, check_role
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.simulator.engine import episode_seed
 from spiral_env.spaces import Options
 
 __all__ = ["SingleRoleEnv"]
+
+
+_NAMED: dict[str, Callable[[str], Policy]] = {"status_quo": StatusQuo, "uniform": Uniform}
+
+
+def _partner(role: str, policy: str | Policy) -> Policy:
+    if isinstance(policy, str):
+        if policy not in _NAMED:
+            raise ValueError(f"partners[{role!r}] must be one of {', '.join(_NAMED)} or a Policy, got {policy!r}")
+        return _NAMED[policy](role)
+    if not isinstance(policy, Policy):
+        raise TypeError(f"partners[{role!r}] must be a Policy with reset() and act(), got {policy!r}")
+    return policy
 
 
 class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
@@ -27,26 +40,27 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
     def __init__(
         self,
         role: str = "it",
-        partners: Mapping[str, Policy] | None = None,
+        partners: str | Mapping[str, str | Policy] | None = None,
         scenario: str | Path | Scenario = "baseline-v0",
         action_mode: str = "multi_discrete",
         levels: int = 3,
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
-        """Partners not given play the status quo.
+        """Partners are policies by role, each a Policy, "status_quo" or "uniform"; one name stands for all.
+
+        Those not given play the status quo.
 
         Raises:
-            TypeError: a partner is not a Policy.
-            ValueError: the role, a partner's role or an option is not allowed.
+            TypeError: a partner is neither a Policy nor a name.
+            ValueError: the role, a partner's role or name, or an option is not allowed.
         """
         self.role = check_role(role)
         self.options = Options(action_mode, levels)
         self.partners: dict[str, Policy] = {name: StatusQuo(name) for name in ROLES}
-        for name, policy in (partners or {}).items():
-            if not isinstance(policy, Policy):
-                raise TypeError(f"partners[{name!r}] must be a Policy with reset() and act(), got {policy!r}")
-            self.partners[check_role(name)] = policy
+        given = dict.fromkeys(ROLES, partners) if isinstance(partners, str) else partners or {}
+        for name, policy in given.items():
+            self.partners[check_role(name)] = _partner(name, policy)
         self.render_mode = render_mode
         self.inner = SpiralParallelEnv(scenario, action_mode="continuous", render_mode=render_mode, **options)
         self.agent = f"{role}_0"

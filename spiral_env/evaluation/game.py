@@ -1,0 +1,131 @@
+"""A look at the game: what needs the state, and which levers are decided once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spiral_env.evaluation.rollout import EpisodeTable, run_episodes
+from spiral_env.policy import Policy
+from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
+from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.vector_env import SpiralVectorEnv
+
+__all__ = ["ConstantTeam", "best_constant", "constant_share", "lever_ends"]
+
+_WIDTH = NUM_LEVERS * len(ROLES)
+_VALUES = (0.0, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class ConstantTeam:
+    """A joint action that never changes.
+
+    Attributes:
+        efforts: role -> five efforts.
+        value: mean of the measure on the seeds of the search (optimistic: measure it again on others).
+        tried: joint actions looked at.
+    """
+
+    efforts: dict[str, tuple[float, ...]]
+    value: float
+    tried: int
+
+
+def _values(world: Scenario, joint: np.ndarray, seeds: np.ndarray, measure: str, threads: int) -> np.ndarray:
+    """Mean of ``measure`` over ``seeds`` for every joint action ``[C, 20]``."""
+    out = []
+    block = max(1, 4096 // len(seeds))
+    for start in range(0, len(joint), block):
+        part = np.repeat(joint[start : start + block], len(seeds), axis=0)
+        env = SpiralVectorEnv(world, len(part), threads, "disabled", action_mode="continuous")
+        env.reset(seed=np.tile(seeds, len(part) // len(seeds)))
+        actions = {
+            role: np.repeat(part[:, None, 5 * k : 5 * k + 5], env.num_agents_of[role], axis=1)
+            for k, role in enumerate(ROLES)
+        }
+        for _ in range(env.max_cycles):
+            env.step(actions)
+        out.append(env.metrics()[measure].reshape(-1, len(seeds)).mean(1))
+        env.close()
+    return np.concatenate(out)
+
+
+def best_constant(
+    scenario: str | Path | Scenario = "baseline-v0",
+    measure: str = "ecosystem_value",
+    *,
+    random: int = 1000,
+    corners: int = 3000,
+    seed: int = 50_000,
+    threads: int = 2,
+) -> ConstantTeam:
+    """Search constant joint actions: random ones, random corners, then coordinate ascent from the best three.
+
+    Every lever takes low, middle or high. The search plays seeds from ``seed`` on.
+
+    Raises:
+        ValueError: ``random`` and ``corners`` are both 0.
+    """
+    if random + corners < 1:
+        raise ValueError(f"random + corners must be >= 1, got {random} + {corners}")
+    world = load_scenario(scenario)
+    rng = np.random.default_rng(seed)
+    joint = np.concatenate(
+        [rng.choice(_VALUES, (random, _WIDTH)), rng.choice((0.0, 1.0), (corners, _WIDTH)), np.full((1, _WIDTH), 0.5)]
+    )
+    first = _values(world, joint, seed + np.arange(4), measure, threads)
+    tried = len(joint)
+    many = seed + 1000 + np.arange(48)
+    best, best_value = joint[0], -np.inf
+    for start in joint[np.argsort(-first)[:3]]:
+        point, value, looked = _ascend(world, start, many, measure, threads)
+        tried += looked
+        if value > best_value:
+            best, best_value = point, value
+    efforts = {role: tuple(float(x) for x in best[5 * k : 5 * k + 5]) for k, role in enumerate(ROLES)}
+    return ConstantTeam(efforts, float(best_value), tried)
+
+
+def _ascend(
+    world: Scenario, start: np.ndarray, seeds: np.ndarray, measure: str, threads: int
+) -> tuple[np.ndarray, float, int]:
+    """Best single change of a lever, again and again, until none helps."""
+    point, tried = start, 0
+    value = float(_values(world, point[None], seeds, measure, threads)[0])
+    while True:
+        around = np.array(
+            [np.where(np.arange(_WIDTH) == k, x, point) for k in range(_WIDTH) for x in _VALUES if x != point[k]]
+        )
+        values = _values(world, around, seeds, measure, threads)
+        tried += len(around)
+        if values.max() <= value:
+            return point, value, tried
+        point, value = around[int(values.argmax())], float(values.max())
+
+
+def constant_share(tables: Mapping[str, EpisodeTable], measure: str = "ecosystem_value") -> float:
+    """(best constant - uniform) / (trained - uniform): what needs no state; names as in ``tables``."""
+    mean = {name: float(tables[name].metrics[measure].mean()) for name in ("uniform", "constant", "trained")}
+    return (mean["constant"] - mean["uniform"]) / (mean["trained"] - mean["uniform"])
+
+
+def lever_ends(table: EpisodeTable, limit: float = 0.95) -> list[dict[str, str | float]]:
+    """Per lever the share of decisions low, middle and high, and whether one end holds more than ``limit``."""
+    rows: list[dict[str, str | float]] = []
+    for role in ROLES:
+        for k, lever in enumerate(LEVERS[role]):
+            low, middle, high = (round(float(x), 3) for x in table.lever_use[role][k])
+            stuck = "low" if low > limit else "high" if high > limit else ""
+            rows.append({"role": role, "lever": lever.name, "low": low, "middle": middle, "high": high, "stuck": stuck})
+    return rows
+
+
+def compare(
+    scenario: str | Path | Scenario, teams: Mapping[str, Mapping[str, Policy]], episodes: int, seed: int = 0
+) -> dict[str, EpisodeTable]:
+    """Every team on the same seeds."""
+    return {name: run_episodes(scenario, team, episodes, seed) for name, team in teams.items()}

@@ -1,0 +1,145 @@
+"""The pieces of IPPO and MAPPO against known answers, and runs that survive."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from train import TrainConfig
+from train import train as run_training
+from train.ippo import LocalCritic
+from train.losses import categorical_terms, gaussian_terms, policy_loss
+from train.mappo import CentralCritic
+from train.normalise import Normaliser
+from train.ppo import Trainer
+from train.returns import gae
+
+SMALL = TrainConfig(
+    num_envs=8, num_steps=20, minibatches=2, epochs=2, timesteps=8 * 20 * 11 * 4, hidden=16, env_threads=1
+)
+
+
+def test_gae_with_lambda_one_is_the_discounted_return() -> None:
+    rewards, values = np.array([[1.0], [2.0], [3.0]]), np.array([[0.5], [0.5], [0.5]])
+    ends = np.zeros((3, 1), dtype=bool)
+    advantages, targets = gae(rewards, values, np.array([10.0]), ends, np.zeros((3, 1)), 0.9, 1.0)
+    assert targets[0, 0] == pytest.approx(1 + 0.9 * 2 + 0.81 * 3 + 0.729 * 10)
+    assert advantages[0, 0] == pytest.approx(targets[0, 0] - 0.5)
+
+
+def test_gae_stops_at_an_end_and_bootstraps_a_truncation() -> None:
+    rewards, values = np.ones((2, 2)), np.zeros((2, 2))
+    ends = np.array([[True, True], [False, False]])
+    end_values = np.array([[0.0, 4.0], [0.0, 0.0]])
+    _, targets = gae(rewards, values, np.array([100.0, 100.0]), ends, end_values, 0.5, 0.95)
+    assert targets[0].tolist() == [1.0, 3.0]
+
+
+def test_categorical_terms_equal_the_distribution_of_torch() -> None:
+    logits = torch.randn(7, 5, 3)
+    actions = torch.randint(0, 3, (7, 5))
+    log_p, entropy = categorical_terms(logits, actions)
+    peer = torch.distributions.Categorical(logits=logits)
+    torch.testing.assert_close(log_p, peer.log_prob(actions).sum(-1))
+    torch.testing.assert_close(entropy, peer.entropy().sum(-1))
+
+
+def test_gaussian_terms_equal_the_distribution_of_torch() -> None:
+    mean, log_std, actions = torch.randn(7, 5), torch.randn(5), torch.randn(7, 5)
+    log_p, entropy = gaussian_terms(mean, log_std, actions)
+    peer = torch.distributions.Normal(mean, log_std.exp())
+    torch.testing.assert_close(log_p, peer.log_prob(actions).sum(-1))
+    torch.testing.assert_close(entropy, peer.entropy().sum(-1))
+
+
+def test_the_policy_loss_ignores_gains_past_the_clip() -> None:
+    old = torch.zeros(2)
+    log_p = torch.log(torch.tensor([1.5, 0.5])).requires_grad_()
+    loss, _ = policy_loss(log_p, old, torch.tensor([1.0, -1.0]), 0.2)
+    (gradient,) = torch.autograd.grad(loss, log_p)
+    assert loss.item() == pytest.approx(-1.2 + 0.8)
+    assert gradient.tolist() == [0.0, 0.0]
+
+
+def test_the_normaliser_has_the_moments_of_all_rows() -> None:
+    rows = np.random.default_rng(0).normal(5.0, 3.0, (300, 4))
+    norm = Normaliser(4)
+    for part in np.array_split(rows, 7):
+        norm.update(part)
+    np.testing.assert_allclose(norm.mean, rows.mean(0))
+    np.testing.assert_allclose(norm.std, rows.std(0))
+
+
+def test_rescaling_the_targets_keeps_what_the_critic_says() -> None:
+    trainer = Trainer(SMALL, LocalCritic, central=False)
+    learner = trainer.team["it"]
+    x = np.random.default_rng(0).normal(size=(9, 1, learner.actor.body[0].in_features)).astype(np.float32)
+    before = learner.values(x, None)
+    learner.rescale(np.array([[3.0], [9.0]]))
+    np.testing.assert_allclose(learner.values(x, None), before, rtol=1e-4, atol=1e-5)
+    trainer.close()
+
+
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_pieces_of_a_minibatch_change_only_rounding(pieces: int) -> None:
+    weights = []
+    for count in (1, pieces):
+        trainer = Trainer(replace(SMALL, gradient_pieces=count), LocalCritic, central=False)
+        trainer.iterate()
+        weights.append(trainer.team["sme"].tensors()["actor.head.weight"])
+        trainer.close()
+    np.testing.assert_allclose(weights[0], weights[1], atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("algo", "options"),
+    [("ippo", {}), ("mappo", {}), ("ippo", {"recurrent": "sme,it"}), ("ippo", {"continuous": True})],
+    ids=["ippo", "mappo", "recurrent", "continuous"],
+)
+def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(
+    tmp_path: Path, algo: str, options: dict[str, object]
+) -> None:
+    config = replace(SMALL, algo=algo, **options)  # type: ignore[arg-type]
+    whole = run_training(config, tmp_path / "whole", quiet=True)
+    cut = replace(config, max_seconds=1e-6)
+    run_training(cut, tmp_path / "cut", quiet=True)
+    with (tmp_path / "cut/progress.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) < 4
+    run_training(config, tmp_path / "cut", resume=True, quiet=True)
+    assert (tmp_path / "cut/policy.safetensors").read_bytes() == (whole / "policy.safetensors").read_bytes()
+
+
+def test_weights_move_and_seeds_matter(tmp_path: Path) -> None:
+    finals = []
+    for seed in (0, 1):
+        trainer = Trainer(replace(SMALL, seed=seed), CentralCritic, central=True)
+        before = trainer.team["finance"].tensors()["actor.body.0.weight"]
+        trainer.iterate()
+        after = trainer.team["finance"].tensors()["actor.body.0.weight"]
+        assert not np.array_equal(before, after)
+        finals.append(after)
+        trainer.close()
+    assert not np.array_equal(*finals)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train import ppo
+
+    iterate = ppo.Trainer.iterate
+
+    def poisoned(self: Trainer) -> dict[str, float]:
+        return iterate(self) | ({"value_loss/it": float("nan")} if self.iteration > 1 else {})
+
+    monkeypatch.setattr(ppo.Trainer, "iterate", poisoned)
+    with pytest.raises(ValueError, match="value_loss/it became nan"):
+        run_training(replace(SMALL, checkpoint_seconds=1e-6), tmp_path / "run", quiet=True)
+    from agents.checkpoint import read_policy
+
+    read_policy(tmp_path / "run")
