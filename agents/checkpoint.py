@@ -66,6 +66,9 @@ def read_policy(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ValueError(f"checkpoint {folder} must hold shared or per_role networks, got {header['networks']!r}")
     if header.get("head", "categorical") not in ("categorical", "continuous"):
         raise ValueError(f"checkpoint {folder} must have a categorical or continuous head, got {header['head']!r}")
+    recurrent = header.get("recurrent", [])
+    if not isinstance(recurrent, list) or any(role not in ROLES for role in recurrent):
+        raise ValueError(f"checkpoint {folder} must list recurrent roles of {', '.join(ROLES)}, got {recurrent!r}")
     known: set[str] = set()
     for role in ROLES:
         if features.get(role) != [f.name for f in FEATURES[role]]:
@@ -100,14 +103,32 @@ def _check_shapes(folder: Path, tensors: dict[str, np.ndarray], header: dict[str
         assert bias is not None
         width = len(bias)
         known |= {f"{name}.weight", f"{name}.bias"}
+        if role in header.get("recurrent", []) and k == header["layers"] - 1:
+            known |= _check_memory(folder, tensors, prefix, width)
     want = NUM_LEVERS if header.get("head") == "continuous" else _LOGITS
     if width != want:
         raise ValueError(f"checkpoint {folder} must end in {want} outputs, got {width}")
     return known
 
 
+def _check_memory(folder: Path, tensors: dict[str, np.ndarray], prefix: str, width: int) -> set[str]:
+    """Names of a gated recurrent unit's tensors, each found, of its shape and finite."""
+    shapes = {f"weight_{x}": (3 * width, width) for x in ("ih", "hh")} | {
+        f"bias_{x}": (3 * width,) for x in ("ih", "hh")
+    }
+    for name, shape in shapes.items():
+        tensor = tensors.get(f"{prefix}memory.{name}")
+        if tensor is None or tensor.shape != shape or not np.isfinite(tensor).all():
+            raise ValueError(f"checkpoint {folder} has no usable tensor {prefix}memory.{name}")
+    return {f"{prefix}memory.{name}" for name in shapes}
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return 0.5 + 0.5 * np.tanh(0.5 * x)
+
+
 class NetworkPolicy:
-    """A trained tanh network; takes the likeliest value of each lever."""
+    """A trained tanh network, with memory if it was trained with one; takes the likeliest value of each lever."""
 
     def __init__(self, folder: Path, role: str) -> None:
         """Read the checkpoint in ``folder``."""
@@ -120,8 +141,22 @@ class NetworkPolicy:
         self._layers = int(header["layers"])
         self._continuous = header.get("head") == "continuous"
 
+        self._memory: np.ndarray | None = None
+
     def reset(self, seeds: np.ndarray) -> None:
-        """Nothing is remembered."""
+        """Forget what was seen."""
+        self._memory = None
+
+    def _remember(self, x: np.ndarray) -> np.ndarray:
+        """One step of the gated recurrent unit (Cho et al. 2014)."""
+        t = self._tensors
+        old = np.zeros_like(x) if self._memory is None else self._memory
+        new_in = np.split(x @ t["memory.weight_ih"].T + t["memory.bias_ih"], 3, axis=-1)
+        new_old = np.split(old @ t["memory.weight_hh"].T + t["memory.bias_hh"], 3, axis=-1)
+        reset, update = (_logistic(a + b) for a, b in zip(new_in[:2], new_old[:2], strict=True))
+        candidate = np.tanh(new_in[2] + reset * new_old[2])
+        self._memory = (1.0 - update) * candidate + update * old
+        return self._memory
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Efforts ``[E, A, 5]`` of the mode of every lever."""
@@ -130,6 +165,8 @@ class NetworkPolicy:
         x = np.clip((x - t["mean"]) / t["std"], -10.0, 10.0)
         for k in range(self._layers):
             x = np.tanh(x @ t[f"layer{k}.weight"].T + t[f"layer{k}.bias"])
+        if "memory.weight_ih" in t:
+            x = self._remember(x)
         out = x @ t["head.weight"].T + t["head.bias"]
         if self._continuous:
             return np.clip(out, 0.0, 1.0)

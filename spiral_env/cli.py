@@ -35,7 +35,10 @@ def _writable(path: Path | None) -> None:
     """Refuse an output that cannot be written, before long work."""
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"output {path} cannot be written: {error.strerror} ({error.filename})") from None
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise ValueError(f"output {path} cannot be written")
 
@@ -208,6 +211,8 @@ def train(
     timesteps: Annotated[int | None, typer.Option(min=1, help="Agent-months in all.")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.  [default: cpu]")] = None,
+    policy: Annotated[str | None, typer.Option(help="sb3-ppo: shared or per_role.")] = None,
+    reward_mode: Annotated[str | None, typer.Option(help="mixed, selfish or cooperative.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, any hyperparameter.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
@@ -220,9 +225,11 @@ def train(
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     given: dict[str, Any] = {"scenario": scenario, "algo": algo, "seed": seed, "timesteps": timesteps}
-    given |= {"max_seconds": max_seconds, "device": device}
+    given |= {"max_seconds": max_seconds, "device": device, "policy": policy, "reward_mode": reward_mode}
     values = {name: value for name, value in given.items() if value is not None}
     values |= dict(training.parse_override(text) for text in set_ or [])
+    if resume and config is not None:
+        raise ValueError(f"--config must be left out with --resume, got {config}: the run keeps its own")
     resolved = training.load_config(config, values)
     if resume:
         resolved = replace(stored_config(out), **values)

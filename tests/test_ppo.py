@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.checkpoint import NetworkPolicy, read_policy, write_policy
 from train import TrainConfig
 from train import train as run_training
 from train.ippo import LocalCritic
@@ -140,6 +141,24 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_good_state(
     monkeypatch.setattr(ppo.Trainer, "iterate", poisoned)
     with pytest.raises(ValueError, match="value_loss/it became nan"):
         run_training(replace(SMALL, checkpoint_seconds=1e-6), tmp_path / "run", quiet=True)
-    from agents.checkpoint import read_policy
-
     read_policy(tmp_path / "run")
+
+
+def test_a_recurrent_checkpoint_plays_as_the_network_that_was_trained(tmp_path: Path) -> None:
+    trainer = Trainer(replace(SMALL, recurrent="sme"), LocalCritic, central=False)
+    trainer.iterate()
+    tensors, header = trainer.policy()
+    write_policy(tmp_path, tensors, header)
+    played, learner = NetworkPolicy(tmp_path, "sme"), trainer.team["sme"]
+    rng = np.random.default_rng(0)
+    memory = torch.zeros(6, 16)
+    for _ in range(5):
+        rows = rng.normal(size=(2, 3, learner.actor.body[0].in_features)).astype(np.float32)
+        scaled = torch.from_numpy(learner.observations.apply(rows)).reshape(6, -1)
+        with torch.no_grad():
+            logits, after = learner.actor(scaled, memory)
+        assert after is not None
+        memory = after
+        expected = logits.argmax(-1).reshape(2, 3, 5).numpy() / 2.0
+        np.testing.assert_array_equal(played.act(rows), expected)
+    trainer.close()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from train.config import TrainConfig
 from train.networks import Critic
+from train.ppo import Trainer
 from train.run import run
 
 __all__ = ["LocalCritic", "train"]
@@ -27,4 +28,4 @@ class LocalCritic(Critic):
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
     """Train; see ``train.run.run``."""
-    return run(config, folder, LocalCritic, central=False, resume=resume, quiet=quiet)
+    return run(Trainer(config, LocalCritic, central=False), folder, resume=resume, quiet=quiet)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from train.config import TrainConfig
 from train.networks import Critic, linear
+from train.ppo import Trainer
 from train.run import run
 
 __all__ = ["CentralCritic", "train"]
@@ -37,4 +38,4 @@ class CentralCritic(Critic):
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
     """Train; see ``train.run.run``."""
-    return run(config, folder, CentralCritic, central=True, resume=resume, quiet=quiet)
+    return run(Trainer(config, CentralCritic, central=True), folder, resume=resume, quiet=quiet)

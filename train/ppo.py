@@ -28,6 +28,8 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, critic: CriticFactory, *, central: bool) -> None:
         """Build the batch, the networks and the optimisers from the seed alone."""
+        if config.device != "cpu" and not torch.cuda.is_available():
+            raise ValueError(f"device must be cpu where there is no CUDA, got {config.device!r}")
         torch.set_num_threads(config.torch_threads)
         torch.manual_seed(config.seed)
         self.config = config
@@ -151,9 +153,13 @@ class Trainer:
                 bias = layer.bias + (0.5 if name == "head" and actor.continuous else 0.0)
                 out[f"{role}.{name}.weight"] = layer.weight.detach().cpu().numpy()
                 out[f"{role}.{name}.bias"] = bias.detach().cpu().numpy()
+            if actor.cell is not None:
+                cell = actor.cell.state_dict()
+                out |= {f"{role}.memory.{name}": x.detach().cpu().numpy() for name, x in cell.items()}
             out[f"{role}.mean"], out[f"{role}.std"] = learner.observations.mean, learner.observations.std
         head = "continuous" if self.config.continuous else "categorical"
-        return out, {"networks": "per_role", "layers": self.config.layers, "head": head}
+        memory = [role for role, learner in self.team.items() if learner.recurrent]
+        return out, {"networks": "per_role", "layers": self.config.layers, "head": head, "recurrent": memory}
 
     def close(self) -> None:
         """End all threads."""

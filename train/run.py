@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -22,10 +22,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agents.checkpoint import write_atomically, write_policy
 from train.config import TrainConfig
-from train.learner import CriticFactory
-from train.ppo import Trainer
 
-__all__ = ["OUTCOMES", "open_folder", "run", "stored_config"]
+__all__ = ["OUTCOMES", "Learns", "run", "stored_config"]
 
 OUTCOMES = ("ecosystem_value", "spiral_height", "platform_breaches", "sme_participation", "trust", "collapse")
 _LOSSES = ("policy_loss", "value_loss", "entropy", "kl")
@@ -64,7 +62,7 @@ def open_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     write_atomically(folder / "config.json", json.dumps(about, indent=1).encode())
 
 
-def _save(trainer: Trainer, folder: Path, seconds: float) -> None:
+def _save(trainer: Learns, folder: Path, seconds: float) -> None:
     """State first, then the policy made from it: a kill in between leaves both usable."""
     from safetensors.numpy import save
 
@@ -76,7 +74,7 @@ def _save(trainer: Trainer, folder: Path, seconds: float) -> None:
     write_policy(folder, policy, header | {"scenario": trainer.config.scenario})
 
 
-def _load(trainer: Trainer, folder: Path) -> float:
+def _load(trainer: Learns, folder: Path) -> float:
     """Go on from the stored state; returns the seconds lived before."""
     from safetensors import SafetensorError, safe_open
 
@@ -106,7 +104,7 @@ class _Log:
         write_atomically(self.path, ("\n".join(lines) + "\n").encode())
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=iteration or None)
 
-    def write(self, trainer: Trainer, seconds: float, figures: dict[str, float]) -> None:
+    def write(self, trainer: Learns, seconds: float, figures: dict[str, float]) -> None:
         means = {n: float(np.mean([v for k, v in figures.items() if k.startswith(n + "/")])) for n in _LOSSES}
         outcomes = [f"{figures[f'outcome/{n}']:.6g}" if f"outcome/{n}" in figures else "" for n in OUTCOMES]
         row = [str(trainer.iteration), str(trainer.agent_steps), f"{seconds:.1f}", *outcomes]
@@ -146,7 +144,33 @@ def _deferred_interrupt() -> Iterator[list[int]]:
             signal.signal(signal.SIGINT, old)
 
 
-def run(config: TrainConfig, folder: Path, critic: CriticFactory, *, central: bool, resume: bool, quiet: bool) -> Path:
+class Learns(Protocol):
+    """What a run drives: something that learns by iterations and can be stored whole."""
+
+    config: TrainConfig
+    agent_steps: int
+    iteration: int
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and the learning from it; losses as ``<loss>/<network>``, outcomes as ``outcome/<name>``."""
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All arrays of the state."""
+
+    def counters(self) -> dict[str, Any]:
+        """All numbers of the state."""
+
+    def load(self, tensors: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """Go on from ``tensors()`` and ``counters()``."""
+
+    def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Tensors and header of the policy's checkpoint."""
+
+    def close(self) -> None:
+        """End all threads."""
+
+
+def run(trainer: Learns, folder: Path, *, resume: bool, quiet: bool) -> Path:
     """Train until ``timesteps`` or ``max_seconds``; Ctrl-C stores the state. Returns the folder.
 
     Raises:
@@ -154,20 +178,21 @@ def run(config: TrainConfig, folder: Path, critic: CriticFactory, *, central: bo
         OSError: the folder cannot be written, the disk is full.
         KeyboardInterrupt: Ctrl-C, after the rollout in hand was learned from and the state stored.
     """
-    open_folder(folder, config, resume=resume)
-    trainer = Trainer(config, critic, central=central)
-    before = _load(trainer, folder) if resume and (folder / "state.safetensors").exists() else 0.0
-    log = _Log(folder, trainer.iteration)
     try:
-        with _bar(quiet) as bar:
-            _loop(trainer, folder, log, before, bar)
+        open_folder(folder, trainer.config, resume=resume)
+        before = _load(trainer, folder) if resume and (folder / "state.safetensors").exists() else 0.0
+        log = _Log(folder, trainer.iteration)
+        try:
+            with _bar(quiet) as bar:
+                _loop(trainer, folder, log, before, bar)
+        finally:
+            log.close()
     finally:
-        log.close()
         trainer.close()
     return folder
 
 
-def _loop(trainer: Trainer, folder: Path, log: _Log, before: float, bar: Any) -> None:
+def _loop(trainer: Learns, folder: Path, log: _Log, before: float, bar: Any) -> None:
     config, start, stored = trainer.config, time.monotonic(), time.monotonic()
     first = trainer.agent_steps
     with _deferred_interrupt() as interrupted:

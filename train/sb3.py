@@ -17,7 +17,7 @@ from spiral_env import SpiralVectorEnv
 from spiral_env.roles import NUM_LEVERS, ROLES
 from train.config import TrainConfig
 from train.normalise import Normaliser
-from train.run import _bar, _load, _Log, _loop, open_folder
+from train.run import run
 
 __all__ = ["Sb3Trainer", "train"]
 
@@ -283,14 +283,4 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: boo
         OSError: the folder cannot be written, the disk is full.
         KeyboardInterrupt: Ctrl-C, after the rollout in hand was learned from and the state stored.
     """
-    trainer: Any = Sb3Trainer(config)
-    open_folder(folder, config, resume=resume)
-    before = _load(trainer, folder) if resume and (folder / "state.safetensors").exists() else 0.0
-    log = _Log(folder, trainer.iteration)
-    try:
-        with _bar(quiet) as bar:
-            _loop(trainer, folder, log, before, bar)
-    finally:
-        log.close()
-        trainer.close()
-    return folder
+    return run(Sb3Trainer(config), folder, resume=resume, quiet=quiet)

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv
 
-from spiral_env import SpiralVectorEnv
 from spiral_env.roles import ROLES
+from spiral_env.vector_env import SpiralVectorEnv
+
+try:
+    from stable_baselines3.common.vec_env import VecEnv
+except ModuleNotFoundError as error:
+    raise ImportError(f"no module {error.name}: pip install 'spiral-env[train]'") from None
 
 __all__ = ["SharedVecEnv"]
 
