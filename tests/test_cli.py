@@ -58,7 +58,7 @@ def test_a_run_is_trained_evaluated_plotted_and_refused_twice(run: Path) -> None
 def test_a_run_is_resumed_only_as_it_was(run: Path, tmp_path: Path) -> None:
     done = _spiral("train", "--out", str(run), "--resume", "--json")
     assert json.loads(done.stdout) == {"run": str(run)}
-    assert "gamma must stay 0.97" in _refused("train", "--out", str(run), "--resume", "--set", "gamma=0.5")
+    assert "gamma must stay 0.99" in _refused("train", "--out", str(run), "--resume", "--set", "gamma=0.5")
     assert "holds no run to resume" in _refused("train", "--out", str(tmp_path / "none"), "--resume")
 
 

@@ -174,7 +174,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_another_config(tmp_path: 
     run = train(replace(TINY, timesteps=1), tmp_path / "run", quiet=True)
     with pytest.raises(ValueError, match="already holds a run"):
         train(TINY, run, quiet=True)
-    with pytest.raises(ValueError, match=r"learning_rate must stay 0\.001 to resume"):
+    with pytest.raises(ValueError, match=r"learning_rate must stay 0\.0015 to resume"):
         train(replace(TINY, timesteps=1, learning_rate=0.5), run, resume=True, quiet=True)
     with pytest.raises(ValueError, match="holds no run to resume"):
         train(TINY, tmp_path / "nothing", resume=True, quiet=True)
