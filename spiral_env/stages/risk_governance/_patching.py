@@ -28,12 +28,15 @@ def priority(ranking, cvss, threat):
 
 
 @kernel
-def _score(s):
+def _score(s, mode):
+    """Priority of what is known and patchable in the tiers of one posture; -1 for all else."""
     for j in range(s.num_open):
-        if s.v_known[j] == 1:
+        s.v_score[j] = -1.0
+        if s.v_known[j] == 1 and s.v_patch_month[j] <= s.month:
             service = s.v_service[j]
-            threat = s.v_epss[j] * s.criticality[service] * s.num_services
-            s.v_score[j] = priority(s.ranking, s.v_cvss[j], threat)
+            if s.posture[s.service_tier[service]] == mode:
+                threat = s.v_epss[j] * s.criticality[service] * s.num_services
+                s.v_score[j] = priority(s.ranking, s.v_cvss[j], threat)
 
 
 @kernel
@@ -51,13 +54,14 @@ def _agree(s, p):
 
 
 @kernel
-def _next(s, mode):
-    """Known, patchable, not yet tried item of the highest score in the tiers of one posture; -1 if none."""
+def _next(s):
+    """Item of the highest score; -1 if none is left."""
     best = -1
+    highest = -1.0
     for j in range(s.num_open):
-        if s.v_known[j] == 1 and s.v_fixed[j] > -2 and s.v_fixed[j] < s.month and s.v_patch_month[j] <= s.month:
-            if s.posture[s.service_tier[s.v_service[j]]] == mode and (best < 0 or s.v_score[j] > s.v_score[best]):
-                best = j
+        if s.v_score[j] > highest:
+            best = j
+            highest = s.v_score[j]
     return best
 
 
@@ -65,10 +69,12 @@ def _next(s, mode):
 def _land(s, p, mode, hours, money):
     """Patch the tiers in one posture until hours, money or candidates end; returns hours and money left."""
     price = p.patch_cost[mode] * p.size
+    _score(s, mode)
     while hours >= p.patch_hours[mode] and money >= price:
-        j = _next(s, mode)
+        j = _next(s)
         if j < 0:
             break
+        s.v_score[j] = -1.0
         hours -= p.patch_hours[mode]
         money -= price
         s.patching_cost += price
@@ -143,7 +149,6 @@ def plan_and_patch(s, p):
     s.outage_hours = 0.0
     for j in range(s.num_open):
         s.v_fixed[j] = -1
-    _score(s)
     _agree(s, p)
     money = max(0.0, s.balance[Account.SECURITY])
     hours = s.hours - s.false_findings * p.false_hours
