@@ -126,8 +126,8 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             return {}, {}, {}, {}, {}
         self.engine.step(self._encode(actions))
         self.engine.observe()
-        state = self.engine.states[0]
-        ended, fallen = bool(state.done), bool(state.collapsed)
+        states = self.engine.states
+        ended, fallen = bool(states["done"][0]), bool(states["collapsed"][0])
         agents = self.agents
         rewards = dict(zip(agents, self.engine.scalars[0].tolist(), strict=True))
         terminations = dict.fromkeys(agents, ended and fallen)
@@ -177,8 +177,8 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         return dict(zip(self.possible_agents, rows, strict=True))
 
     def _infos(self) -> dict[str, dict[str, float]]:
-        state = self.engine.states[0]
-        shared = (float(state.height), float(state.ecosystem_value))
+        states = self.engine.states
+        shared = (states["height"][0].item(), states["ecosystem_value"][0].item())
         return {
             agent: dict(zip(_INFO_KEYS, (*vector, *shared), strict=True))
             for agent, vector in zip(self.possible_agents, self.engine.vectors[0].tolist(), strict=True)

@@ -95,6 +95,7 @@ class Engine:
         self._bounds = tuple(_bounds(role) for role in ROLES)
         self._pool = ThreadPoolExecutor(num_threads) if num_threads > 1 else None
         self._slices = self._cut()
+        self._ready: set[str] = set()
 
     def _cut(self) -> list[tuple[int, int]]:
         edges = np.linspace(0, self.num_envs, self.num_threads + 1).astype(int)
@@ -102,8 +103,12 @@ class Engine:
 
     def _run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
         if self._pool is None:
+            if function.__name__ in self._ready:
+                function(*arguments, 0, self.num_envs)
+                return
             with first_compile_notice(function):
                 function(*arguments, 0, self.num_envs)
+            self._ready.add(function.__name__)
             return
         with first_compile_notice(function):
             start, _ = self._slices[0]
