@@ -20,7 +20,7 @@ from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.schema import starting_law
 from spiral_env.simulator.engine import Engine, World
 from spiral_env.simulator.reset import LAW_COLUMNS
-from spiral_env.stages.resource_aggregation.cybersecurity import BORN
+from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT
 from spiral_env.stages.resource_aggregation.digital_commerce import pool_auc
 from spiral_env.stages.risk_governance._patching import priority
 
@@ -220,7 +220,7 @@ class _Drawn:
         self.by_episode.append(np.stack([borne, events]))
         self.expected.append(s["expected_breach"] + s["sme_expected"].sum(1))
         self.lost.append(s["breach_loss"] + s["sme_loss"].sum(1))
-        fresh = s["v_cvss"][(s["v_uid"] // BORN == s["month"][:, None]) & _open(s)]
+        fresh = s["v_cvss"][(s["v_uid"] >> BIRTH_SHIFT == s["month"][:, None]) & _open(s)]
         edges = np.array([-np.inf, 4.0, 7.0, 9.0, np.inf])
         self.cvss += np.histogram(fresh, edges)[0][::-1]
 

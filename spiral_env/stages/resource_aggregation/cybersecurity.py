@@ -11,7 +11,7 @@ from spiral_env.core.rng import Stream, poisson, stream_key, unit
 from spiral_env.stages.stock import AGGREGATION, GOVERNANCE, stock
 
 __all__ = [
-    "BORN",
+    "BIRTH_SHIFT",
     "FAILED",
     "ISOLATED",
     "NEVER",
@@ -29,8 +29,8 @@ WRITES = "resource_aggregation.cybersecurity"
 OPEN, PATCHED, FAILED, ISOLATED = 0, 1, 2, 3
 """What ``v_fate`` says of a vulnerability in a month."""
 NEVER = 32_000
-BORN = 1024
-"""A vulnerability's key is ``birth month * BORN + k``."""
+BIRTH_SHIFT = 10
+"""A vulnerability's key is ``birth month * 1024 + k``."""
 _TAKEN = np.iinfo(np.int64).max
 DRAWS = 16
 """Draws reserved for one vulnerability under its key."""
@@ -147,7 +147,7 @@ def _known_exploited(p, month, entry, lag):
 @kernel
 def _arrive(s, p, k, shock, tickets):
     """Draw the k-th arrival of the month; every draw is keyed by its birth (month, k)."""
-    uid = s.month * BORN + k
+    uid = (s.month << BIRTH_SHIFT) + k
     key = stream_key(s.seed, 0, Stream.VULNERABILITY)
     first = uid * DRAWS
     service = int(unit(key, first) * s.num_services)

@@ -6,7 +6,7 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.rng import Stream, lognormal, uniform
-from spiral_env.stages.resource_aggregation.cybersecurity import BORN, ISOLATED, PATCHED
+from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT, ISOLATED, PATCHED
 
 _FINE = 1_073_741_824.0
 
@@ -58,21 +58,38 @@ def _hazards(s, p):
 
 
 @kernel
-def _known_of_tier(s, p, tier):
-    """What IT knows of a tier and is still open; EPSS is summed in units of 2^-30."""
-    known, listed, threat, worst = 0, 0, 0, 0
+def _tally_known(s, p):
+    """What IT knows of each tier and is still open; EPSS is summed in units of 2^-30. Returns how many are known."""
+    edges, cores, inners = 0, 0, 0
+    edge_listed, core_listed, inner_listed = 0, 0, 0
+    edge_threat, core_threat, inner_threat = 0, 0, 0
+    edge_worst, core_worst, inner_worst = 0, 0, 0
     for j in range(s.num_open):
-        mine = int(s.v_known[j] == 1) & int(s.v_tier[j] == tier) & int(s.v_fate[j] != PATCHED)
-        epss = mine * int(s.v_epss[j] * _FINE)
-        known += mine
-        listed += mine & s.v_kev[j]
-        threat += epss
-        worst = max(worst, epss)
+        known = int(s.v_known[j] == 1) & int(s.v_fate[j] != PATCHED)
+        threat = int(s.v_epss[j] * _FINE)
+        listed = int(s.v_kev[j] == 1)
+        edge = known & int(s.v_tier[j] == 0)
+        core = known & int(s.v_tier[j] == 1)
+        inner = known & int(s.v_tier[j] == 2)
+        edges, cores, inners = edges + edge, cores + core, inners + inner
+        edge_listed, core_listed = edge_listed + (edge & listed), core_listed + (core & listed)
+        inner_listed += inner & listed
+        edge_threat, core_threat = edge_threat + edge * threat, core_threat + core * threat
+        inner_threat += inner * threat
+        edge_worst, core_worst = max(edge_worst, edge * threat), max(core_worst, core * threat)
+        inner_worst = max(inner_worst, inner * threat)
+    _store_tier(s, p, 0, edges, edge_listed, edge_threat, edge_worst)
+    _store_tier(s, p, 1, cores, core_listed, core_threat, core_worst)
+    _store_tier(s, p, 2, inners, inner_listed, inner_threat, inner_worst)
+    return edges + cores + inners
+
+
+@kernel
+def _store_tier(s, p, tier, known, listed, threat, worst):
     s.tier_known[tier] = known
     s.tier_kev[tier] = listed
     s.tier_exposure[tier] = p.exposure[tier] * threat / _FINE
     s.tier_worst[tier] = worst / _FINE
-    return known
 
 
 @kernel
@@ -81,7 +98,7 @@ def _still_open(s, known):
     fresh, quarter, year, without = 0, 0, 0, 0
     for j in range(s.num_open):
         left = int(s.v_fate[j] != PATCHED)
-        birth = s.v_uid[j] // BORN
+        birth = s.v_uid[j] >> BIRTH_SHIFT
         fresh += left & int(birth == s.month)
         quarter += left & int(birth == s.month - 2)
         year += left & int(birth == s.month - 11)
@@ -96,21 +113,20 @@ def _still_open(s, known):
 def expose(s, p):
     """What the month's patches leave: hazard shown, and what IT knows at its end."""
     _hazards(s, p)
-    known = 0
-    for tier in range(3):
-        known += _known_of_tier(s, p, tier)
-    _still_open(s, known)
+    _still_open(s, _tally_known(s, p))
 
 
 @kernel
 def reach(s, p, entry, spread, chance):
     """Criticality reached from an entry service: noisy-or along calls at .5 (1 - .8 m) each."""
+    call = s.calls_end[entry - 1] if entry > 0 else 0
+    if call == s.calls_end[entry]:
+        return s.criticality[entry]
     q = p.call_reach * (1.0 - p.module_isolation * spread)
     total = 0.0
     for k in range(entry, s.num_services):
         chance[k] = 0.0
     chance[entry] = 1.0
-    call = s.calls_end[entry - 1] if entry > 0 else 0
     for k in range(entry, s.num_services):
         mine = chance[k]
         end = s.calls_end[k]

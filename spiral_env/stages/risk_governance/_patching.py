@@ -5,7 +5,7 @@ from __future__ import annotations
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, stream_key, uniform, unit
-from spiral_env.stages.resource_aggregation.cybersecurity import BORN, FAILED, ISOLATED, OPEN, PATCHED
+from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT, FAILED, ISOLATED, OPEN, PATCHED
 
 __all__ = ["plan_and_patch", "priority"]
 
@@ -73,7 +73,7 @@ def _try(s, p, j, key):
     else:
         s.v_fate[j] = PATCHED
         s.patched += 1
-        s.patched_age += s.month - s.v_uid[j] // BORN + 1.0
+        s.patched_age += s.month - (s.v_uid[j] >> BIRTH_SHIFT) + 1.0
 
 
 @kernel
