@@ -166,11 +166,11 @@ def _live(scenario: str, params: dict[str, Any], months: int = 14) -> dict[str, 
     engine = opened(world(scenario, 14, **params), range(5, 6))
     watch = Watch(engine.states)
     advance, rewards = watch.plain(month.advance), watch.plain(month.rewards)
-    chance = np.empty(engine.states["criticality"].shape[1])
+    scratch = watch.plain(month.workspace)(engine.states[0])
     with np.errstate(all="ignore"):
         for k in range(months):
             efforts = keyed_levels(11, k, engine.num_agents) / 2.0
-            advance(engine.states[0], engine.params[0], efforts, np.arange(3), chance)
+            advance(engine.states[0], engine.params[0], efforts, np.arange(3), scratch)
             rewards(engine.states[0], engine.params[0], 0, False, engine.vectors[0], engine.scalars[0])
     watch.credit()
     return watch.changed

@@ -102,6 +102,7 @@ _FAR_BOTTOM = np.array(
     + [7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7, 2.04426310338993978564e-15]
 )
 
+
 @kernel
 def mix(z):
     """SplitMix64 finaliser: a bijection of 64-bit words."""

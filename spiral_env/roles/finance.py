@@ -6,9 +6,9 @@ from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import public
-from spiral_env.roles.public import NUM_PUBLIC
 from spiral_env.roles._levers import affordable, interpolate
 from spiral_env.roles._tables import Lever, features
+from spiral_env.roles.public import NUM_PUBLIC
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "release_budget", "reward"]
 

@@ -38,9 +38,9 @@ def open_rows(states, params, law, seeds, mask, num_smes, max_cycles, start, sto
 
 @entry_point
 def decode_rows(levels, top, efforts, first):
-    """Levels ``[E, A, 5]`` (0 .. ``top`` ``[A, 5]``) to efforts ``[E, first:first + A, 5]``; -1, or where one is outside.
+    """Levels ``[E, A, 5]`` (0 .. ``top`` ``[A, 5]``) to efforts ``[E, first:first + A, 5]``.
 
-    What is returned is the flat index of the first level outside its range.
+    Returns -1, or the flat index of the first level outside its range (nothing from there on is written).
     """
     for e in range(levels.shape[0]):
         for a in range(levels.shape[1]):

@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from spiral_env.core._jit import kernel
-from spiral_env.core.ledger import NUM_PURPOSES, PURPOSE_CLASS, Account, Class, Phase, Purpose, SmeSlot, post, post_sme, settle
+from spiral_env.core.ledger import (
+    NUM_PURPOSES,
+    PURPOSE_CLASS,
+    Account,
+    Class,
+    Phase,
+    Purpose,
+    SmeSlot,
+    post,
+    post_sme,
+    settle,
+)
 
 __all__ = ["WRITES", "close_books", "loss_load"]
 

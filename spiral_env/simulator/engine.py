@@ -149,7 +149,7 @@ class Engine:
         self.observe(chosen)
 
     def decode(self, levels: np.ndarray, top: np.ndarray, efforts: np.ndarray, first: int) -> int:
-        """Levels int64 ``[E, A, 5]`` to efforts from agent ``first`` on; -1, or the index of a level outside ``top``."""
+        """Levels int64 ``[E, A, 5]`` to efforts from agent ``first`` on; -1, or the index of one outside ``top``."""
         return int(decode_rows(levels, top, efforts, first))
 
     def step(self, efforts: np.ndarray, order: np.ndarray = _ORDER, *, observe: bool = True) -> None:
