@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent
 FOLDER = ROOT / "docs" / "frameworks"
 IN_CI = ("stable-baselines3", "rllib", "torchrl", "benchmarl")
 TOOLS = ("pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100")
+# Beside which a page's tests measure its adapter.
+PEERS = {"stable-baselines3": ("supersuit>=3.11",)}
 # What a change of numpy, gymnasium or pettingzoo can break.
 EDGE_TESTS = ("contract", "interfaces", "determinism", "golden")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PIP_QUIET": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
@@ -64,11 +66,20 @@ def _run(session: nox.Session, page: Path) -> None:
         example.write_text(_block(page, "python"), encoding="utf-8")
         with session.chdir(example.parent):
             session.run("python", example.name, env=ENVIRONMENT)
-    session.run("python", "-m", "pip", "install", *([] if pin else ["-c", str(pins)]), *TOOLS, env=ENVIRONMENT)
+    session.run(
+        "python",
+        "-m",
+        "pip",
+        "install",
+        *([] if pin else ["-c", str(pins)]),
+        *TOOLS,
+        *PEERS.get(page.stem, ()),
+        env=ENVIRONMENT,
+    )
     if pin:
         _write_pins(session, pins)
     record = {"SPIRAL_RECORD": "1"} if "record" in session.posargs else {}
-    session.run("python", "-m", "pytest", "-W", "default", str(_test_file(page)), env=ENVIRONMENT | record)
+    session.run("python", "-m", "pytest", "-rP", "-W", "default", str(_test_file(page)), env=ENVIRONMENT | record)
 
 
 def _session(page: Path) -> None:
