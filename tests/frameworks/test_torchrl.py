@@ -59,6 +59,18 @@ def test_specs_hold(mode: str, return_state: bool) -> None:
     env.close()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_one_group_holds_all_agents_in_order(mode: str) -> None:
+    env = SpiralEnv("baseline-v0", num_envs=2, action_mode=mode, homogenize=True, one_group=True, seed=9)
+    check_env_specs(env)
+    env.set_seed(9)
+    months = env.rollout(20)
+    ours = replay(10, months["agents", "action"][1].numpy(), action_mode=mode, homogenize=True)
+    np.testing.assert_array_equal(months["next", "agents", "reward"][1, ..., 0].numpy(), ours.astype(np.float32))
+    with pytest.raises(ValueError, match="homogenize must be True"):
+        SpiralEnv("baseline-v0", one_group=True)
+
+
 def test_specs_of_the_pettingzoo_wrapper_hold() -> None:
     check_env_specs(PettingZooWrapper(spiral_env.parallel_env("baseline-v0")))
 
