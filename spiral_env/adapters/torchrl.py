@@ -1,0 +1,177 @@
+"""A TorchRL EnvBase over the batched engine: one group per role, one tensor per entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spiral_env.parallel_env import check_seed
+from spiral_env.roles import ROLES
+from spiral_env.scenarios import Scenario
+from spiral_env.spaces import agent_names, agent_role
+from spiral_env.vector_env import SpiralVectorEnv
+
+try:
+    import torch
+    from tensordict import TensorDict, TensorDictBase
+    from torchrl.data import Bounded, Categorical, Composite, MultiCategorical, TensorSpec, Unbounded
+    from torchrl.envs import EnvBase
+except ModuleNotFoundError as error:
+    raise ImportError(f"no module {error.name}: pip install 'spiral-env[torchrl]'") from None
+
+__all__ = ["SpiralEnv"]
+
+_DONE = ("done", "terminated", "truncated")
+
+
+class _Levers(MultiCategorical):
+    """A MultiCategorical that draws all its levels in one call; TorchRL's own draws them one by one."""
+
+    def rand(self, shape: torch.Size | None = None) -> torch.Tensor:
+        if self.mask is not None:
+            return super().rand(shape)
+        drawn = torch.rand((*(shape or ()), *self.shape), device=self.device)
+        return (drawn * self.nvec.to(self.device)).to(self.dtype)
+
+
+class SpiralEnv(EnvBase):
+    """A batch of ecosystems with the keys of TorchRL's ``PettingZooWrapper``.
+
+    ``(group, "observation")``, ``(group, "action")`` and ``(group, "reward")`` are ``[E, A, ...]``; ``done``,
+    ``terminated`` and ``truncated`` stand at the root, ``[E, 1]``, and in each group, ``[E, A, 1]``. A group is a
+    role, or all agents. Ecosystems that ended are opened anew one by one, by TorchRL's partial resets.
+
+    Attributes:
+        batch: the ecosystems.
+        group_map: group -> names of its agents.
+    """
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "baseline-v0",
+        num_envs: int = 1,
+        num_threads: int = 1,
+        *,
+        seed: int | None = None,
+        device: str | torch.device = "cpu",
+        return_state: bool = False,
+        one_group: bool = False,
+        **options: Any,
+    ) -> None:
+        """Build ``num_envs`` ecosystems; ``options`` as in ``vector_env``.
+
+        ``return_state=True`` adds the whole state, ``state`` ``[E, D]``, for central critics. ``one_group=True`` puts
+        all agents in the group ``agents``; it needs ``homogenize=True``.
+
+        Raises:
+            TypeError: an option is of the wrong type.
+            ValueError: an option or the scenario is not allowed, or the spaces of one group differ.
+        """
+        batch = SpiralVectorEnv(scenario, num_envs, num_threads, "disabled", **(options | {"copy": True}))
+        if one_group and not batch.options.homogenize:
+            raise ValueError("homogenize must be True with one_group=True, got False")
+        super().__init__(device=torch.device(device), batch_size=torch.Size([num_envs]))
+        self.batch = batch
+        self.return_state = return_state
+        self._roles: dict[str, tuple[str, ...]] = {"agents": ROLES} if one_group else {role: (role,) for role in ROLES}
+        names = agent_names(batch.num_agents_of["sme"])
+        self.group_map = {g: [x for x in names if agent_role(x) in roles] for g, roles in self._roles.items()}
+        self._seed: int | None = None if seed is None else check_seed(seed)
+        self._make_specs()
+
+    def _make_specs(self) -> None:
+        groups, observation, action = self.group_map, self.batch.single_observation_space, self._action_spec_of
+        state = {"state": self._unbounded(self.batch.state().shape)} if self.return_state else {}
+        seen = {g: {"observation": self._box(observation[self._roles[g][0]], self._shape(g))} for g in groups}
+        self.observation_spec = self._composite(seen, state)
+        self.action_spec = self._composite({g: {"action": action(g)} for g in groups})
+        self.reward_spec = self._composite({g: {"reward": self._unbounded((*self._shape(g), 1))} for g in groups})
+        root = {name: self._flag(self.batch_size) for name in _DONE}
+        self.done_spec = self._composite({g: {k: self._flag(self._shape(g)) for k in _DONE} for g in groups}, root)
+
+    def _composite(
+        self, groups: dict[str, dict[str, TensorSpec]], root: dict[str, TensorSpec] | None = None
+    ) -> Composite:
+        """Specs of the groups and of the root."""
+        nested = {g: Composite(specs, shape=self._shape(g), device=self.device) for g, specs in groups.items()}
+        return Composite(nested | (root or {}), shape=self.batch_size, device=self.device)
+
+    def _shape(self, group: str) -> torch.Size:
+        return torch.Size([*self.batch_size, len(self.group_map[group])])
+
+    def _flag(self, shape: torch.Size) -> TensorSpec:
+        return Categorical(n=2, shape=torch.Size([*shape, 1]), dtype=torch.bool, device=self.device)
+
+    def _unbounded(self, shape: tuple[int, ...]) -> TensorSpec:
+        return Unbounded(torch.Size(shape), dtype=torch.float32, device=self.device)
+
+    def _box(self, space: Any, shape: torch.Size) -> TensorSpec:
+        size = torch.Size([*shape, *space.shape])
+        low, high = (torch.as_tensor(x, device=self.device).expand(size) for x in (space.low, space.high))
+        return Bounded(low, high, size, dtype=torch.float32, device=self.device)
+
+    def _action_spec_of(self, group: str) -> TensorSpec:
+        space: Any = self.batch.single_action_space[self._roles[group][0]]
+        shape = self._shape(group)
+        if self.batch.options.action_mode == "continuous":
+            return self._box(space, shape)
+        if self.batch.options.action_mode == "discrete":
+            return Categorical(int(space.n), shape=shape, dtype=torch.int64, device=self.device)
+        return _Levers(torch.as_tensor(space.nvec), shape=torch.Size([*shape, len(space.nvec)]), device=self.device)
+
+    def _set_seed(self, seed: int | None) -> None:
+        """The next full reset opens ecosystem ``e`` with the seed ``seed + e``."""
+        self._seed = None if seed is None else check_seed(seed)
+
+    def _reset(self, tensordict: TensorDictBase | None = None, **_: Any) -> TensorDictBase:
+        mask = None if tensordict is None else tensordict.get("_reset", None)
+        if mask is None or mask.all():
+            observations, _info = self.batch.reset(seed=self._seed)
+            self._seed = None
+        else:
+            chosen = mask.reshape(self.batch.num_envs).cpu().numpy()
+            observations, _info = self.batch.reset(options={"reset_mask": chosen})
+        never = np.zeros(self.batch.num_envs, dtype=np.bool_)
+        return self._tensordict({"observation": observations}, never, never)
+
+    def _step(self, tensordict: TensorDictBase) -> TensorDictBase:
+        actions: dict[str, np.ndarray] = {}
+        for group, roles in self._roles.items():
+            chosen = tensordict.get((group, "action")).cpu().numpy()
+            cuts = np.cumsum([self.batch.num_agents_of[role] for role in roles])[:-1]
+            actions |= zip(roles, np.split(chosen, cuts, axis=1), strict=True)
+        observations, rewards, terminations, truncations, _ = self.batch.step(actions)
+        paid = {role: x.astype(np.float32)[..., None] for role, x in rewards.items()}
+        return self._tensordict({"observation": observations, "reward": paid}, terminations, truncations)
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    def _of_group(self, blocks: dict[str, np.ndarray], group: str) -> torch.Tensor:
+        """Role -> ``[E, A, ...]`` to the group's ``[E, A, ...]``."""
+        parts = [blocks[role] for role in self._roles[group]]
+        return self._tensor(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+
+    def _tensordict(
+        self, entries: dict[str, dict[str, np.ndarray]], terminations: np.ndarray, truncations: np.ndarray
+    ) -> TensorDictBase:
+        """Entry -> role -> array to groups, with the flags of groups and root."""
+        arrays = zip(_DONE, (terminations | truncations, terminations, truncations), strict=True)
+        flags = {name: self._tensor(array.copy())[:, None] for name, array in arrays}
+        out: dict[str, Any] = dict(flags)
+        for group in self.group_map:
+            shape = self._shape(group)
+            content = {name: self._of_group(blocks, group) for name, blocks in entries.items()}
+            content |= {name: flag[:, None].expand(*shape, 1).clone() for name, flag in flags.items()}
+            out[group] = TensorDict(content, batch_size=shape, device=self.device)
+        if self.return_state:
+            out["state"] = self._tensor(self.batch.state())
+        return TensorDict(out, batch_size=self.batch_size, device=self.device)
+
+    def close(self, *, raise_if_closed: bool = True) -> None:
+        """End the worker threads."""
+        if not self.is_closed:
+            self.batch.close()
+        super().close(raise_if_closed=raise_if_closed)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tensordict import TensorDictBase
+from tensordict.nn import TensorDictModule, TensorDictSequential
+from torchrl.envs import EnvBase, ParallelEnv, PettingZooWrapper, SerialEnv
+from torchrl.envs.utils import check_env_specs
+from torchrl.modules import MLP, ProbabilisticActor
+
+import spiral_env
+from frameworks.checks import Record, replay, run_example, speeds
+from spiral_env.adapters.torchrl import SpiralEnv
+from spiral_env.roles import ROLES
+
+FRAMEWORK = {"title": "TorchRL", "package": "torchrl", "adapter": "spiral_env.adapters.torchrl"}
+MODES = ("multi_discrete", "discrete", "continuous")
+torch.set_num_threads(1)
+
+
+def _policy(env: EnvBase) -> TensorDictSequential:
+    """A network a role that draws from 243 joint actions."""
+    actors = []
+    for role in ROLES:
+        width = env.observation_spec[role, "observation"].shape[-1]
+        logits = TensorDictModule(
+            MLP(width, 243, num_cells=[64, 64]), in_keys=[(role, "observation")], out_keys=[(role, "logits")]
+        )
+        actor = ProbabilisticActor(
+            logits,
+            in_keys={"logits": (role, "logits")},
+            out_keys=[(role, "action")],
+            distribution_class=torch.distributions.Categorical,
+        )
+        actors.append(actor)
+    return TensorDictSequential(*actors)
+
+
+def _joined(months: TensorDictBase, name: str) -> np.ndarray:
+    """An entry of all groups, ``[..., T, agents, ...]``."""
+    return torch.cat([months[role, name] for role in ROLES], dim=months.batch_dims).numpy()
+
+
+def test_the_example_trains(record: Record) -> None:
+    # The policy is built after the losses it is made of.
+    ran = run_example("torchrl", weights=lambda names: (names["policy"], dict(names["losses"].named_parameters()))[1])
+    record.trained(ran.before, ran.after)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("return_state", [False, True])
+def test_specs_hold(mode: str, return_state: bool) -> None:
+    env = SpiralEnv("baseline-v0", num_envs=3, action_mode=mode, return_state=return_state, max_cycles=2)
+    check_env_specs(env, break_when_any_done="both")
+    check_env_specs(env, seed=3)
+    env.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_one_group_holds_all_agents_in_order(mode: str) -> None:
+    env = SpiralEnv("baseline-v0", num_envs=2, action_mode=mode, homogenize=True, one_group=True, seed=9)
+    check_env_specs(env)
+    env.set_seed(9)
+    months = env.rollout(20)
+    ours = replay(10, months["agents", "action"][1].numpy(), action_mode=mode, homogenize=True)
+    np.testing.assert_array_equal(months["next", "agents", "reward"][1, ..., 0].numpy(), ours.astype(np.float32))
+    with pytest.raises(ValueError, match="homogenize must be True"):
+        SpiralEnv("baseline-v0", one_group=True)
+
+
+def test_specs_of_the_pettingzoo_wrapper_hold() -> None:
+    check_env_specs(PettingZooWrapper(spiral_env.parallel_env("baseline-v0")))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rewards_equal_ours_over_two_episodes_of_two_ecosystems(mode: str, record: Record) -> None:
+    env = SpiralEnv("baseline-v0", num_envs=2, action_mode=mode, seed=7)
+    length = env.batch.max_cycles
+    months = env.rollout(2 * length, break_when_any_done=False)
+    actions, rewards = _joined(months, "action"), _joined(months["next"], "reward")[..., 0]
+    assert months["next", "truncated"].sum() == 4
+    for ecosystem in range(2):
+        for episode in range(2):
+            part = slice(episode * length, (episode + 1) * length)
+            ours = replay(7 + ecosystem, actions[ecosystem, part], episode, action_mode=mode)
+            record.same_returns(rewards[ecosystem, part], ours)
+
+
+def test_rewards_of_the_pettingzoo_wrapper_equal_ours(record: Record) -> None:
+    env = PettingZooWrapper(spiral_env.parallel_env("baseline-v0"))
+    env.set_seed(7)
+    months = env.rollout(1000)
+    # Seeding is a reset of its own, so the rollout is the second episode.
+    ours = replay(7, _joined(months, "action"), episode=1)
+    record.same_returns(_joined(months["next"], "reward")[..., 0], ours)
+
+
+def test_a_partial_reset_opens_the_next_episode_of_those_rows_only() -> None:
+    env = SpiralEnv("baseline-v0", num_envs=3, seed=5)
+    first = env.reset()
+    chosen = torch.tensor([[False], [True], [False]])
+    again = env.reset(first.clone().set("_reset", chosen))
+    plain = spiral_env.parallel_env("baseline-v0")
+    plain.reset(seed=6)
+    observations, _ = plain.reset()
+    np.testing.assert_array_equal(again["it", "observation"][1, 0].numpy(), observations["it_0"])
+    for row in (0, 2):
+        assert torch.equal(again["sme", "observation"][row], first["sme", "observation"][row])
+
+
+def test_the_same_seed_gives_the_same_rollout_and_another_seed_another() -> None:
+    actions = SpiralEnv("baseline-v0", num_envs=2).rand_action()
+
+    def opened(seed: int) -> torch.Tensor:
+        env = SpiralEnv("baseline-v0", num_envs=2)
+        env.set_seed(seed)
+        return env.step(env.reset().update(actions))["next", "sme", "observation"]
+
+    assert torch.equal(opened(3), opened(3))
+    assert not torch.equal(opened(3), opened(4))
+
+
+def test_random_actions_use_every_level_of_every_lever_equally() -> None:
+    env = SpiralEnv("baseline-v0", num_envs=500, levels=4)
+    drawn = env.rand_action()
+    for role in ROLES:
+        levels = drawn[role, "action"].flatten(0, 1)
+        for lever, count in enumerate(env.batch.options.counts(role)):
+            shares = torch.bincount(levels[:, lever], minlength=count) / len(levels)
+            assert len(shares) == count
+            assert (shares - 1 / count).abs().max() < 0.1
+
+
+def test_a_closed_environment_closes_its_batch() -> None:
+    env = SpiralEnv("baseline-v0", num_envs=2)
+    env.close()
+    assert env.is_closed
+
+
+def _wrapper() -> EnvBase:
+    return PettingZooWrapper(spiral_env.parallel_env("baseline-v0", action_mode="discrete"))
+
+
+def _rollout(env: EnvBase, num_envs: int, months: int) -> Any:
+    policy = _policy(env)
+
+    @torch.no_grad()
+    def route() -> int:
+        env.rollout(months, policy, break_when_any_done=False)
+        return months * num_envs * 11
+
+    return route
+
+
+def test_the_batched_environment_is_five_times_faster_than_pettingzoo_wrappers(record: Record) -> None:
+    serial, parallel = SerialEnv(8, _wrapper), ParallelEnv(2, _wrapper)
+    routes = {
+        "batched, 64": _rollout(SpiralEnv("baseline-v0", num_envs=64, action_mode="discrete"), 64, 60),
+        "wrapper": _rollout(_wrapper(), 1, 60),
+        "8 wrappers in series": _rollout(serial, 8, 30),
+        "2 wrappers in processes": _rollout(parallel, 2, 60),
+    }
+    rates = speeds(routes, rounds=3)
+    ratio = rates["batched, 64"] / max(rate for name, rate in rates.items() if "wrapper" in name)
+    print(f"\nagent-steps/s of rollouts with a network: {rates}, batched over the fastest other: {ratio:.1f}")
+    parallel.close()
+    record.speed(rates["batched, 64"], ratio)
+    assert ratio >= 5.0
