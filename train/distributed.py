@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -55,6 +56,7 @@ def cluster(address: str = "", cpus: int | None = None) -> Iterator[None]:
     common = {"log_to_driver": False, "logging_level": logging.ERROR}
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     if address:
+        _knock(address)
         try:
             ray.init(address=address, **common)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
@@ -66,6 +68,17 @@ def cluster(address: str = "", cpus: int | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Refuse ``host:port`` where nothing listens at once; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10.0).close()
+    except (OSError, OverflowError) as error:
+        raise OSError(f"no Ray cluster at {address!r}: {error}") from None
 
 
 def fan_out(function: Callable[[Job], Result], jobs: Sequence[Job], address: str = "") -> list[Result]:

@@ -181,7 +181,7 @@ def ppo_config(config: TrainConfig, seed: int) -> PPOConfig:
             max_num_env_runner_restarts=1_000_000,
             num_consecutive_env_runner_failures_tolerance=1_000_000,
             delay_between_env_runner_restarts_s=1.0,
-            env_runner_health_probe_timeout_s=5.0,
+            env_runner_health_probe_timeout_s=2.0,
             env_runner_restore_timeout_s=60.0,
         )
         .debugging(seed=seed, log_level="ERROR")
