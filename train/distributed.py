@@ -235,8 +235,9 @@ class RayTrainer:
                     _, k, field = key.split(".")
                     moments.setdefault(int(k), {})[field] = value
             optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-        group = self.algorithm.env_runner_group
-        group.sync_weights(from_worker_or_learner_group=self.algorithm.learner_group, inference_only=True)
+        # RLlib's own sync waits for nothing: right after the start the runners kept their first networks.
+        state = self.algorithm.learner_group.get_state(components="learner/rl_module", inference_only=True)["learner"]
+        self.algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.set_state(state))
 
     def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors and header of the policy as a checkpoint holds it."""

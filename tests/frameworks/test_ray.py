@@ -44,12 +44,6 @@ def _spiral(*words: str, without_ray: bool = False) -> subprocess.CompletedProce
     return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
 
 
-def _square(x: int) -> int:
-    if x < 0:
-        raise ValueError(f"x must be >= 0, got {x}")
-    return x * x
-
-
 def test_the_example_trains_and_its_evaluation_equals_the_local_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +62,11 @@ def one_machine() -> Iterator[None]:
 
 
 def test_jobs_come_back_in_order_and_errors_as_themselves(one_machine: None) -> None:
+    def _square(x: int) -> int:
+        if x < 0:
+            raise ValueError(f"x must be >= 0, got {x}")
+        return x * x
+
     assert fan_out(_square, list(range(7))) == [x * x for x in range(7)]
     with pytest.raises(ValueError, match="x must be >= 0, got -2") as caught:
         fan_out(_square, [1, -2, 3])
@@ -126,6 +125,8 @@ def test_a_stored_state_goes_on_with_the_same_networks_and_in_other_worlds(one_m
     (played,) = second.algorithm.env_runner_group.foreach_env_runner(weights, local_env_runner=False)
     np.testing.assert_array_equal(played, stored["sme.net.actor.head.bias"])
     second.iterate()
+    (played,) = second.algorithm.env_runner_group.foreach_env_runner(weights, local_env_runner=False)
+    np.testing.assert_array_equal(played, second.tensors()["sme.net.actor.head.bias"])
     assert (second.iteration, second.agent_steps) == (2, 2 * counters["agent_steps"])
     second.close()
 
