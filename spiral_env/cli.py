@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +21,8 @@ app.add_typer(scenarios_app, name="scenarios")
 
 World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Engine = Annotated[str | None, typer.Option(help="local, or ray: on a Ray cluster.  [default: local]")]
+RayAddress = Annotated[str | None, typer.Option(help="Ray cluster to join.  [default: one on this machine]")]
 Spec = Annotated[str, typer.Option(help="uniform, status_quo, scripted, constant:e1,..,e5 or a run's folder.")]
 
 
@@ -58,6 +62,24 @@ def _policies(specs: dict[str, str]) -> dict[str, Any]:
             "run from the repository after pip install -e '.[train]'"
         ) from None
     return {role: load_policy(spec, role) for role, spec in specs.items()}
+
+
+@contextmanager
+def _spread(engine: str | None, address: str | None) -> Iterator[Callable[..., list[Any]] | None]:
+    """How jobs are spread: None plays them here, in turn."""
+    if engine not in (None, "local", "ray"):
+        raise ValueError(f"engine must be one of local, ray, got {engine!r}")
+    if engine != "ray" and address is not None:
+        raise ValueError(f"--ray-address must be left out without --engine ray, got {address!r}")
+    if engine != "ray":
+        yield None
+        return
+    try:
+        from train.distributed import cluster, fan_out
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    with cluster(address or ""):
+        yield fan_out
 
 
 @app.command()
@@ -213,12 +235,14 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu or cuda.  [default: cpu]")] = None,
     policy: Annotated[str | None, typer.Option(help="sb3-ppo: shared or per_role.")] = None,
     reward_mode: Annotated[str | None, typer.Option(help="mixed, selfish or cooperative.")] = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, any hyperparameter.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train one policy per role on the batched engine, or PPO of stable-baselines3."""
+    """Train one policy per role on the batched engine, PPO of stable-baselines3, or RLlib's on a Ray cluster."""
     try:
         import train as training
         from train.run import stored_config
@@ -226,6 +250,7 @@ def train(
         raise _missing(error) from None
     given: dict[str, Any] = {"scenario": scenario, "algo": algo, "seed": seed, "timesteps": timesteps}
     given |= {"max_seconds": max_seconds, "device": device, "policy": policy, "reward_mode": reward_mode}
+    given |= {"engine": engine, "ray_address": ray_address}
     values = {name: value for name, value in given.items() if value is not None}
     values |= dict(training.parse_override(text) for text in set_ or [])
     if resume and config is not None:
@@ -270,6 +295,8 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     everything: Annotated[bool, typer.Option(help="All outcome measures.")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Outcome measures over paired seeds: of teams (--compare), or of a mix (--it ... --sme ...)."""
@@ -281,7 +308,8 @@ def evaluate(
     mix = {"it": it, "business": business, "finance": finance, "sme": sme}
     teams = {spec: dict.fromkeys(ROLES, spec) for spec in compare.split(",") if spec} or {"mix": mix}
     loaded = {name: _policies(specs) for name, specs in teams.items()}
-    tables = {name: run_episodes(scenario, team, episodes, seed) for name, team in loaded.items()}
+    with _spread(engine, ray_address) as spread:
+        tables = {name: run_episodes(scenario, team, episodes, seed, spread=spread) for name, team in loaded.items()}
     data = as_dict(tables)
     if out is not None:
         _write(out, json.dumps({"scenario": scenario, "teams": data}, indent=1))

@@ -1,4 +1,4 @@
-"""Learning: IPPO, MAPPO, and PPO of stable-baselines3, on the batched engine."""
+"""Learning: IPPO, MAPPO, and PPO of stable-baselines3 and of RLlib, on the batched engine."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MODULES = {"ippo": "train.ippo", "mappo": "train.mappo", "sb3-ppo": "train.sb3"
 
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
-    """Train by ``config.algo``; returns the run's folder.
+    """Train by ``config.algo`` and ``config.engine``; returns the run's folder.
 
     Raises:
         ValueError: the folder or the config does not fit.
         OSError: the folder cannot be written.
         KeyboardInterrupt: Ctrl-C, after what is learned was stored.
     """
-    module = import_module(_MODULES[config.algo])
+    module = import_module("train.distributed" if config.engine == "ray" else _MODULES[config.algo])
     function: Callable[..., Path] = module.train
     return function(config, folder, resume=resume, quiet=quiet)

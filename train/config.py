@@ -18,6 +18,7 @@ __all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override"]
 
 ALGOS = ("ippo", "mappo", "sb3-ppo")
 POLICIES = ("shared", "per_role")
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class TrainConfig:
         torch_threads: threads inside one torch operation.
         checkpoint_seconds: time between two stored states.
         device: cpu or cuda.
+        engine: local, or ray: RLlib's PPO on a cluster.
+        runners: with engine ray, processes that share the ``num_envs`` ecosystems.
+        ray_address: of the cluster; none for one on this machine.
     """
 
     scenario: str = "baseline-v0"
@@ -83,6 +87,9 @@ class TrainConfig:
     torch_threads: int = 1
     checkpoint_seconds: float = 30.0
     device: str = "cpu"
+    engine: str = "local"
+    runners: int = 2
+    ray_address: str = ""
 
     def __post_init__(self) -> None:
         """Every value must be of its type and in its range.
@@ -113,6 +120,8 @@ class TrainConfig:
         load_scenario(self.scenario)
         if self.policy not in POLICIES:
             raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {self.policy!r}")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {self.engine!r}")
         for role in filter(None, self.recurrent.split(",")):
             if role not in ROLES:
                 raise ValueError(f"recurrent must name roles of {', '.join(ROLES)}, got {role!r}")

@@ -26,6 +26,7 @@ from train.config import TrainConfig
 __all__ = ["OUTCOMES", "Learns", "run", "stored_config"]
 
 OUTCOMES = ("ecosystem_value", "spiral_height", "platform_breaches", "sme_participation", "trust", "collapse")
+_MAY_CHANGE = ("max_seconds", "checkpoint_seconds", "ray_address")
 _LOSSES = ("policy_loss", "value_loss", "entropy", "kl")
 
 
@@ -51,7 +52,7 @@ def open_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     if resume:
         stored = stored_config(folder)
         for name, value in asdict(stored).items():
-            if value != getattr(config, name) and name not in ("max_seconds", "checkpoint_seconds"):
+            if value != getattr(config, name) and name not in _MAY_CHANGE:
                 raise ValueError(f"{name} must stay {value!r} to resume {folder}, got {getattr(config, name)!r}")
         return
     if (folder / "config.json").exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,8 +56,12 @@ def run_episodes(
     num_smes: int | None = None,
     max_cycles: int | None = None,
     progress: Callable[[int], None] | None = None,
+    spread: Callable[[Callable[[Any], Any], list[Any]], list[Any]] | None = None,
 ) -> EpisodeTable:
     """Play ``episodes`` episodes, one per seed, with one policy per role.
+
+    ``num_envs`` are played side by side; ``spread(function, jobs)`` plays these chunks elsewhere, as
+    ``train.distributed.fan_out`` does on a Ray cluster, with the same result.
 
     Raises:
         ValueError: ``episodes`` or ``num_envs`` is below 1, or a role has no policy.
@@ -68,23 +73,14 @@ def run_episodes(
     if missing:
         raise ValueError(f"policies must name every role, {missing[0]!r} is missing")
     seeds = episode_seeds(world, episodes, seed)
-    use = {role: np.zeros((NUM_LEVERS, 3)) for role in ROLES}
-    blocks = []
-    for start in range(0, episodes, num_envs):
-        chunk = seeds[start : start + num_envs]
-        env = SpiralVectorEnv(
-            world,
-            len(chunk),
-            autoreset_mode="disabled",
-            action_mode="continuous",
-            reward_mode=reward_mode,
-            reward_basis=reward_basis,
-            num_smes=num_smes,
-            max_cycles=max_cycles,
-        )
-        blocks.append(_run_chunk(env, policies, chunk, use))
-        if progress is not None:
-            progress(len(chunk))
+    options = {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
+    cuts = [seeds[start : start + num_envs] for start in range(0, episodes, num_envs)]
+    chunks = [_Chunk(world, policies, cut, options) for cut in cuts]
+    played = _in_turn(chunks, progress) if spread is None else spread(_run_chunk, chunks)
+    if spread is not None and progress is not None:
+        progress(episodes)
+    blocks = [block for block, _ in played]
+    use = {role: np.sum([counts[role] for _, counts in played], axis=0) for role in ROLES}
     metrics = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
     return EpisodeTable(
         metrics=metrics,
@@ -95,15 +91,40 @@ def run_episodes(
     )
 
 
-def _run_chunk(
-    env: SpiralVectorEnv, policies: Mapping[str, Policy], seeds: np.ndarray, use: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    observations, _ = env.reset(seed=seeds)
-    for policy in policies.values():
-        policy.reset(seeds)
-    alive = np.ones(len(seeds), dtype=np.bool_)
+@dataclass(frozen=True)
+class _Chunk:
+    """Episodes that are played side by side; all that another process needs to play them."""
+
+    world: Scenario
+    policies: Mapping[str, Policy]
+    seeds: np.ndarray
+    options: dict[str, Any]
+
+
+_Played = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+def _in_turn(chunks: list[_Chunk], progress: Callable[[int], None] | None) -> list[_Played]:
+    played = []
+    for chunk in chunks:
+        played.append(_run_chunk(chunk))
+        if progress is not None:
+            progress(len(chunk.seeds))
+    return played
+
+
+def _run_chunk(chunk: _Chunk) -> _Played:
+    """Outcome measures ``[episodes]``, and counts of decisions by thirds, role -> ``[5, 3]``."""
+    env = SpiralVectorEnv(
+        chunk.world, len(chunk.seeds), autoreset_mode="disabled", action_mode="continuous", **chunk.options
+    )
+    use = {role: np.zeros((NUM_LEVERS, 3)) for role in ROLES}
+    observations, _ = env.reset(seed=chunk.seeds)
+    for policy in chunk.policies.values():
+        policy.reset(chunk.seeds)
+    alive = np.ones(len(chunk.seeds), dtype=np.bool_)
     while alive.any():
-        efforts = {role: policies[role].act(observations[role].copy()) for role in ROLES}
+        efforts = {role: chunk.policies[role].act(observations[role].copy()) for role in ROLES}
         for role in ROLES:
             thirds = np.minimum((efforts[role][alive] * 3.0).astype(np.int64), 2)
             for k in range(3):
@@ -112,4 +133,4 @@ def _run_chunk(
         alive &= ~(terminations | truncations)
     out = env.metrics()
     env.close()
-    return out
+    return out, use
