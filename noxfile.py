@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -76,6 +77,11 @@ def _run(session: nox.Session, page: Path) -> None:
         *PEERS.get(page.stem, ()),
         env=ENVIRONMENT,
     )
+        # Not nox's own folder: it is inside the virtual environment, where Ray refuses to keep its files.
+        with tempfile.TemporaryDirectory() as folder, session.chdir(folder):
+            Path("example.py").write_text(_block(page, "python"), encoding="utf-8")
+            session.run("python", "example.py", env=ENVIRONMENT)
+    session.run("python", "-m", "pip", "install", *([] if pin else ["-c", str(pins)]), *TOOLS, env=ENVIRONMENT)
     if pin:
         _write_pins(session, pins)
     record = {"SPIRAL_RECORD": "1"} if "record" in session.posargs else {}
