@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN ?= results/runs/baseline
+# "ci": what CI runs; "frameworks": all.
+TAG ?= frameworks
 
 # One thread per process: two torch threads on two busy cores can be 50 times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup train test test-all check bench clean
+.PHONY: setup train test test-all test-frameworks compatibility check bench clean
 
 setup: $(STAMP)
 
@@ -28,6 +30,13 @@ test: $(STAMP)
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n 2
 
+test-frameworks: $(STAMP)
+	$(BIN)/nox -t $(TAG)
+
+compatibility: $(STAMP)
+	$(BIN)/nox -t $(TAG) -- record
+	$(BIN)/python -m tests.frameworks.table
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -37,4 +46,4 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.throughput
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .nox build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -13,7 +13,7 @@ from spiral_env.vector_env import SpiralVectorEnv
 try:
     from stable_baselines3.common.vec_env import VecEnv
 except ModuleNotFoundError as error:
-    raise ImportError(f"no module {error.name}: pip install 'spiral-env[train]'") from None
+    raise ImportError(f"no module {error.name}: pip install 'spiral-env[stable-baselines3]'") from None
 
 __all__ = ["SharedVecEnv"]
 

@@ -1,0 +1,98 @@
+"""One session for each framework: a bare environment, its page's own commands and example, then its tests.
+
+A page of ``docs/frameworks/`` with a test file in ``tests/frameworks/`` is a session; nothing is listed here but the
+sessions that CI runs. ``nox -s torchrl`` runs one; ``nox -s torchrl -- pin`` installs the newest releases that the
+extra allows and rewrites the page's pins; ``nox -s torchrl -- record`` also stores the row of the README's table.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+FOLDER = ROOT / "docs" / "frameworks"
+IN_CI = ("stable-baselines3", "rllib", "torchrl", "benchmarl")
+TOOLS = ("pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100")
+# What a change of numpy, gymnasium or pettingzoo can break.
+EDGE_TESTS = ("contract", "interfaces", "determinism", "golden")
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PIP_QUIET": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+nox.options.sessions = []
+
+
+def _block(page: Path, language: str) -> str:
+    """The page's one code block of a language."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    if len(blocks) != 1:
+        raise ValueError(f"{page.name} must have one {language} block, got {len(blocks)}")
+    return blocks[0]
+
+
+def _test_file(page: Path) -> Path:
+    return ROOT / "tests" / "frameworks" / f"test_{page.stem.replace('-', '_')}.py"
+
+
+def _without_pins(words: list[str]) -> list[str]:
+    at = words.index("-c") if "-c" in words else len(words)
+    return words[:at] + words[at + 2 :]
+
+
+def _install_as_the_page_says(session: nox.Session, page: Path, pin: bool) -> None:
+    for line in _block(page, "bash").splitlines():
+        words = shlex.split(line, comments=True)
+        if words:
+            session.run(*(_without_pins(words) if pin else words), env=ENVIRONMENT)
+
+
+def _write_pins(session: nox.Session, pins: Path) -> None:
+    frozen = session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True) or ""
+    lines = [re.sub(r"\+\w+$", "", line) for line in frozen.splitlines() if "==" in line]
+    pins.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _run(session: nox.Session, page: Path) -> None:
+    """The page as a new user follows it, then the tests."""
+    pin, pins = "pin" in session.posargs, page.with_suffix(".txt")
+    _install_as_the_page_says(session, page, pin)
+    if not pin:
+        example = Path(session.create_tmp()).resolve() / "example.py"
+        example.write_text(_block(page, "python"), encoding="utf-8")
+        with session.chdir(example.parent):
+            session.run("python", example.name, env=ENVIRONMENT)
+    session.run("python", "-m", "pip", "install", *([] if pin else ["-c", str(pins)]), *TOOLS, env=ENVIRONMENT)
+    if pin:
+        _write_pins(session, pins)
+    record = {"SPIRAL_RECORD": "1"} if "record" in session.posargs else {}
+    session.run("python", "-m", "pytest", "-W", "default", str(_test_file(page)), env=ENVIRONMENT | record)
+
+
+def _session(page: Path) -> None:
+    tags = ["frameworks", *(["ci"] if page.stem in IN_CI else [])]
+
+    @nox.session(name=page.stem, tags=tags, default=False)
+    def run(session: nox.Session) -> None:
+        _run(session, page)
+
+
+for _page in sorted(FOLDER.glob("*.md")):
+    if _test_file(_page).exists():
+        _session(_page)
+
+
+@nox.session(tags=["ci"], default=False)
+@nox.parametrize("edge", ["oldest", "newest"], ids=["oldest", "newest"])
+def versions(session: nox.Session, edge: str) -> None:
+    """The environment with the oldest and the newest releases that its bounds allow."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = ["-e", ".", *TOOLS]
+    if edge == "oldest":
+        wanted += [re.sub(r">=([\d.]+).*", r"==\1.*", line) for line in project["dependencies"]]
+    session.run("python", "-m", "pip", "install", *wanted, env=ENVIRONMENT)
+    session.run("python", "-m", "pip", "freeze", "--exclude-editable")
+    files = [f"tests/test_{name}.py" for name in EDGE_TESTS]
+    session.run("python", "-m", "pytest", "-W", "default", *files, env=ENVIRONMENT)

@@ -1,0 +1,1 @@
+"""Each framework in its own environment: ``nox -s <framework>``."""
