@@ -30,11 +30,11 @@ def register_ids() -> None:
         gymnasium.register(
             id=_GYMNASIUM_ID,
             entry_point="spiral_env.single_role_env:SingleRoleEnv",
-            vector_entry_point="spiral_env.adapters.gymnasium:SingleRoleVectorEnv",
+            vector_entry_point="spiral_env.single_role_vector_env:SingleRoleVectorEnv",
         )
     if _TUPLE_ID not in gymnasium.registry:
         # Rewards are a list, one per agent: the checker of single-agent environments would warn at each step.
-        gymnasium.register(id=_TUPLE_ID, entry_point="spiral_env.adapters.epymarl:TupleEnv", disable_env_checker=True)
+        gymnasium.register(id=_TUPLE_ID, entry_point="spiral_env.tuple_env:TupleEnv", disable_env_checker=True)
     registry = getattr(pettingzoo, "parallel_registry", None)
     if registry is not None and _PETTINGZOO_ID not in registry:
         pettingzoo.register("parallel", _PETTINGZOO_ID, "spiral_env.parallel_env:parallel_env")
