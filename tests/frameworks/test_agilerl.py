@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from agilerl.vector import AsyncPettingZooVecEnv, PzDummyVecEnv
-from frameworks.checks import Ran, Record, replay, run_example, speeds
 
 import spiral_env
+from frameworks.checks import Ran, Record, replay, run_example, speeds
 from spiral_env.adapters.agilerl import AgileVecEnv
 
 FRAMEWORK = {"title": "AgileRL", "package": "agilerl", "adapter": "spiral_env.adapters.agilerl"}

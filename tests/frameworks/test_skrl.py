@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from frameworks.checks import Record, replay, run_example, speeds
 from skrl.envs.wrappers.torch import wrap_env
 from skrl.utils import set_seed
 
 import spiral_env
+from frameworks.checks import Record, replay, run_example, speeds
 
 FRAMEWORK = {"title": "skrl", "package": "skrl"}
 

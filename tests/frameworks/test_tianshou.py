@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from frameworks.checks import Ran, Record, replay, run_example, speeds
 from tianshou.data import Collector, VectorReplayBuffer
 from tianshou.env import DummyVectorEnv
+
+from frameworks.checks import Ran, Record, replay, run_example, speeds
 
 FRAMEWORK = {"title": "tianshou", "package": "tianshou"}
 AGENTS = 11

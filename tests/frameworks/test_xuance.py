@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from frameworks.checks import Ran, Record, replay, run_example, speeds
 
+from frameworks.checks import Ran, Record, replay, run_example, speeds
 from spiral_env.adapters.xuance import XuanCeEnv
 
 FRAMEWORK = {"title": "XuanCe", "package": "xuance", "adapter": "spiral_env.adapters.xuance"}
