@@ -141,3 +141,20 @@ def test_the_tuple_view_names_a_wrong_number_of_actions() -> None:
     view.reset(seed=0)
     with pytest.raises(ValueError, match="action must hold 5 actions, got 4"):
         view.step([0, 0, 0, 0])
+
+
+def test_epymarls_wrapper_finds_what_it_reads() -> None:
+    """It makes the id, module first, under its own time limit, pads by ``n`` and ``shape``, seeds and steps with ints."""
+    view = gymnasium.make("spiral_env:spiral_env/Tuple-v0", max_episode_steps=60, scenario="one-month-pool-v0")
+    base = view.unwrapped
+    assert max(space.n for space in view.action_space) == 243
+    assert len({space.shape for space in view.observation_space}) == 1
+    assert len(view.action_space) == len(view.observation_space) == base.n_agents
+    base.seed(3)
+    seen, _ = view.reset()
+    again, _ = view.reset(seed=3)
+    assert all(np.array_equal(a, b) for a, b in zip(seen, again, strict=True))
+    _, rewards, ended, cut, info = view.step([121] * base.n_agents)
+    assert [type(x) for x in (rewards, ended, cut)] == [list, bool, bool]
+    assert all(isinstance(x, float) for x in rewards)
+    assert all(isinstance(x, bool | float) for x in info.values()), "EPyMARL adds infos up"
