@@ -144,7 +144,7 @@ def test_the_tuple_view_names_a_wrong_number_of_actions() -> None:
 
 
 def test_epymarls_wrapper_finds_what_it_reads() -> None:
-    """It makes the id, module first, under its own time limit, pads by ``n`` and ``shape``, seeds and steps with ints."""
+    """It makes the id, module first, under its own time limit, pads by ``n`` and ``shape``, seeds, steps with ints."""
     view = gymnasium.make("spiral_env:spiral_env/Tuple-v0", max_episode_steps=60, scenario="one-month-pool-v0")
     base = view.unwrapped
     assert max(space.n for space in view.action_space) == 243
