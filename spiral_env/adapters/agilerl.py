@@ -41,7 +41,7 @@ class AgileVecEnv(PettingZooVecEnv):
         observations, _ = self.batch.reset(seed=seed, options=options)
         return self._by_agent(observations), {name: {} for name in self.agents}
 
-    def step(self, actions: Mapping[str, Any], *args: Any, **kwargs: Any) -> tuple[dict[str, np.ndarray], ...]:
+    def step(self, actions: Mapping[str, Any], *args: Any, **kwargs: Any) -> tuple[dict[str, Any], ...]:
         """Live one month in every row under one array of actions ``[E, ...]`` per agent."""
         joint = {role: np.stack([np.asarray(actions[n]) for n in names], 1) for role, names in self._members.items()}
         observations, rewards, terminations, truncations, _ = self.batch.step(joint)
@@ -50,7 +50,7 @@ class AgileVecEnv(PettingZooVecEnv):
             self._by_agent(rewards),
             {name: terminations.copy() for name in self.agents},
             {name: truncations.copy() for name in self.agents},
-            {name: {} for name in self.agents},  # type: ignore[dict-item]
+            {name: {} for name in self.agents},
         )
 
     def _by_agent(self, blocks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
