@@ -16,8 +16,7 @@ from spiral_env.scenarios import Scenario
 from spiral_env.simulator.engine import episode_seed
 from spiral_env.spaces import Options
 
-__all__ = ["SingleRoleEnv"]
-
+__all__ = ["SingleRoleEnv", "partner_policies"]
 
 _NAMED: dict[str, Callable[[str], Policy]] = {"status_quo": StatusQuo, "uniform": Uniform}
 
@@ -30,6 +29,20 @@ def _partner(role: str, policy: str | Policy) -> Policy:
     if not isinstance(policy, Policy):
         raise TypeError(f"partners[{role!r}] must be a Policy with reset() and act(), got {policy!r}")
     return policy
+
+
+def partner_policies(partners: str | Mapping[str, str | Policy] | None) -> dict[str, Policy]:
+    """A policy for every role from what the user gave; those not given play the status quo.
+
+    Raises:
+        TypeError: a partner is neither a Policy nor a name.
+        ValueError: a partner's role or name is not allowed.
+    """
+    policies: dict[str, Policy] = {name: StatusQuo(name) for name in ROLES}
+    given = dict.fromkeys(ROLES, partners) if isinstance(partners, str) else partners or {}
+    for name, policy in given.items():
+        policies[check_role(name)] = _partner(name, policy)
+    return policies
 
 
 class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
@@ -57,10 +70,7 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
         """
         self.role = check_role(role)
         self.options = Options(action_mode, levels)
-        self.partners: dict[str, Policy] = {name: StatusQuo(name) for name in ROLES}
-        given = dict.fromkeys(ROLES, partners) if isinstance(partners, str) else partners or {}
-        for name, policy in given.items():
-            self.partners[check_role(name)] = _partner(name, policy)
+        self.partners = partner_policies(partners)
         self.render_mode = render_mode
         self.inner = SpiralParallelEnv(scenario, action_mode="continuous", render_mode=render_mode, **options)
         self.agent = f"{role}_0"

@@ -56,7 +56,7 @@ def test_an_example_is_short(page: str) -> None:
 @pytest.mark.parametrize("page", [p for p in PAGES if _extras_of(p)])
 def test_pins_of_a_page_are_inside_the_bounds_of_its_extra(page: str) -> None:
     text = (checks.PAGES / f"{page}.txt").read_text(encoding="utf-8")
-    assert re.search(r"[/@+]|file:|http", text) is None
+    assert re.search(r"[/@+]|file:|https?:", text) is None
     pins = {canonicalize_name(name): pin for name, pin in (line.split("==") for line in text.splitlines())}
     for line in EXTRAS[_extras_of(page)[0]]:
         requirement = Requirement(line)

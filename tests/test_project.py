@@ -28,7 +28,7 @@ LAYERS = (
     {"simulator"},
     {"scenarios", "spaces", "parallel_env", "vector_env", "metrics", "_registration"},
     {"policy"},
-    {"single_role_env", "calibration", "adapters", "render", "evaluation"},
+    {"single_role_env", "single_role_vector_env", "tuple_env", "calibration", "adapters", "render", "evaluation"},
     {"cli", "__main__", "spiral_env"},
     {"agents"},
     {"train"},

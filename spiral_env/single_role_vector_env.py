@@ -1,0 +1,196 @@
+"""One role in a batch of ecosystems as a Gymnasium vector environment, on the batched engine."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import vector
+from gymnasium.vector.utils import batch_space
+
+from spiral_env.parallel_env import check_seed
+from spiral_env.policy import Policy, StatusQuo, check_role
+from spiral_env.scenarios import Scenario
+from spiral_env.simulator.engine import episode_seed
+from spiral_env.single_role_env import partner_policies
+from spiral_env.spaces import Options
+from spiral_env.vector_env import AUTORESET_MODES, SpiralVectorEnv
+
+try:
+    from gymnasium.vector import AutoresetMode
+except ImportError:
+    raise ImportError("no gymnasium.vector.AutoresetMode: pip install 'gymnasium>=1.1'") from None
+
+__all__ = ["SingleRoleVectorEnv"]
+
+_MODES = {
+    "next_step": AutoresetMode.NEXT_STEP,
+    "same_step": AutoresetMode.SAME_STEP,
+    "disabled": AutoresetMode.DISABLED,
+}
+
+
+class _Partner:
+    """A policy in a batch: the status quo plays all rows at once, any other is copied for each row.
+
+    Rows restart at different times, and a policy can only be reset whole.
+    """
+
+    def __init__(self, policy: Policy, num_envs: int) -> None:
+        self._shared = policy if isinstance(policy, StatusQuo) else None
+        self._rows = [] if self._shared else [copy.deepcopy(policy) for _ in range(num_envs)]
+
+    def reset(self, seeds: list[int], mask: np.ndarray) -> None:
+        """Open an episode in the masked rows."""
+        for row, seed, chosen in zip(self._rows, seeds, mask, strict=False):
+            if chosen:
+                row.reset(np.array([seed]))
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """``[E, A, O]`` to efforts ``[E, A, 5]``."""
+        if self._shared is not None:
+            return self._shared.act(observation)
+        return np.concatenate([row.act(observation[e : e + 1]) for e, row in enumerate(self._rows)])
+
+
+class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """``num_envs`` of ``SingleRoleEnv`` stepped by one compiled call; row ``i`` equals the one with its seed.
+
+    Infos are those of ``SingleRoleEnv`` as arrays ``[E]``, each with its mask, by Gymnasium's convention.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        role: str = "it",
+        partners: str | Mapping[str, str | Policy] | None = None,
+        scenario: str | Path | Scenario = "baseline-v0",
+        action_mode: str = "multi_discrete",
+        levels: int = 3,
+        autoreset_mode: str | AutoresetMode = "next_step",
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Build the batch; ``options`` as in ``parallel_env``, and ``num_threads``.
+
+        Raises:
+            TypeError: a partner or an option is of the wrong type.
+            ValueError: the role, a partner, the autoreset mode or an option is not allowed.
+        """
+        if render_mode is not None:
+            raise ValueError(f"render_mode must be None in a batch, got {render_mode!r}")
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.role = check_role(role)
+        self.options = Options(action_mode, levels)
+        self.batch = SpiralVectorEnv(scenario, num_envs, autoreset_mode="disabled", action_mode="continuous", **options)
+        self.num_envs = self.batch.num_envs
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.single_observation_space = self.options.observation_space(role)
+        self.single_action_space = self.options.action_space(role)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._partners = {r: _Partner(policy, self.num_envs) for r, policy in partner_policies(partners).items()}
+        self._seeds = [0] * self.num_envs
+        self._episodes = np.full(self.num_envs, -1)
+        self._seen: dict[str, np.ndarray] = {}
+        self._ended = np.zeros(self.num_envs, dtype=np.bool_)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Open an episode in every row. Seed ``k`` gives row i the seed ``k + i``; a sequence gives one each.
+
+        Without a seed the rows go on to the next episode of their series. ``options={"reset_mask": mask}`` (bool
+        ``[E]``) opens an episode in the masked rows only.
+
+        Raises:
+            ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
+        """
+        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_)))
+        self._open(mask, self._given_seeds(seed))
+        return self._observation(), self._info(mask)
+
+    def _given_seeds(self, seed: Any) -> list[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, int | np.integer):
+            return [check_seed(seed) + i for i in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise ValueError(f"seed must be an integer or {self.num_envs} integers, got {len(seed)}")
+        return list(seed)
+
+    def _open(self, mask: np.ndarray, given: Sequence[int | None]) -> None:
+        """Open the masked rows; the series of seeds is that of ``SingleRoleEnv``."""
+        for row in np.flatnonzero(mask).tolist():
+            if given[row] is not None or self._episodes[row] < 0:
+                self._seeds[row], self._episodes[row] = check_seed(given[row]), 0
+            else:
+                self._episodes[row] += 1
+        episodes = [episode_seed(seed, max(int(n), 0)) for seed, n in zip(self._seeds, self._episodes, strict=True)]
+        self._seen, _ = self.batch.reset(seed=episodes, options={"reset_mask": mask})
+        for partner in self._partners.values():
+            partner.reset(episodes, mask)
+        self._ended[mask] = False
+
+    def _joint(self, actions: np.ndarray) -> dict[str, np.ndarray]:
+        given = np.asarray(actions)
+        want = (self.num_envs, *self.options.action_shape())
+        if given.shape != want:
+            raise ValueError(f"actions must have shape {want}, got {given.shape}")
+        joint = {r: partner.act(self._seen[r].copy()) for r, partner in self._partners.items()}
+        joint[self.role][:, 0] = self.options.efforts(self.role, given)
+        return joint
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Live one month in every row: own actions, partners' from what they see.
+
+        Returns:
+            Observations ``[E, O]``, rewards float64 ``[E]``, terminations and truncations bool ``[E]``, and the
+            infos; with ``same_step`` also ``final_obs`` and ``final_info`` of the rows that ended.
+        """
+        if (self._episodes < 0).any():
+            raise RuntimeError("step() needs a reset() first")
+        everyone = np.ones(self.num_envs, dtype=np.bool_)
+        due = self._ended.copy()
+        self._seen, rewards, terminations, truncations, _ = self.batch.step(self._joint(actions))
+        own = rewards[self.role][:, 0].copy()
+        self._ended = terminations | truncations
+        info: dict[str, Any] = {}
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP and due.any():
+            self._open(due, [None] * self.num_envs)
+            own[due] = 0.0
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
+            ended = self._ended.copy()
+            info = self._final(ended)
+            self._open(ended, [None] * self.num_envs)
+        return self._observation(), own, terminations, truncations, self._info(everyone) | info
+
+    def _final(self, ended: np.ndarray) -> dict[str, Any]:
+        last = np.full(self.num_envs, None, dtype=object)
+        for row, observation in zip(np.flatnonzero(ended), self._observation()[ended], strict=True):
+            last[row] = observation
+        return {"final_obs": last, "_final_obs": ended, "final_info": self._info(ended), "_final_info": ended.copy()}
+
+    def _observation(self) -> np.ndarray:
+        return self._seen[self.role][:, 0].copy()
+
+    def _info(self, mask: np.ndarray) -> dict[str, Any]:
+        states, vectors = self.batch.engine.states, self.batch.reward_vectors()[self.role][:, 0]
+        values = dict(zip(("security", "cost", "value"), vectors.T.copy(), strict=True))
+        values |= {"spiral_height": states["height"].copy(), "ecosystem_value": states["ecosystem_value"].copy()}
+        return {key: np.where(mask, x, 0.0) for key, x in values.items()} | {f"_{key}": mask.copy() for key in values}
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the worker threads."""
+        self.batch.close()
+
+
+def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    if mode not in _MODES:
+        raise ValueError(f"autoreset_mode must be one of {', '.join(AUTORESET_MODES)}, got {mode!r}")
+    return _MODES[mode]

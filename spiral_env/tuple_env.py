@@ -1,0 +1,87 @@
+"""All agents as one Gymnasium environment with Tuple spaces, the form EPyMARL's ``gymma`` wrapper reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from spiral_env.parallel_env import SpiralParallelEnv, check_seed
+from spiral_env.scenarios import Scenario
+
+__all__ = ["TupleEnv"]
+
+Observations = tuple[np.ndarray, ...]
+
+
+class TupleEnv(gymnasium.Env[Observations, Any]):
+    """Entry ``k`` of observations, actions and rewards is the agent ``possible_agents[k]``.
+
+    The info of the step that ends an episode holds its outcome measures and ``episode_limit``, true where the
+    horizon ended it: EPyMARL bootstraps there and logs the measures.
+
+    Attributes:
+        n_agents: number of agents.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"]}
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "baseline-v0",
+        action_mode: str = "discrete",
+        homogenize: bool = True,
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Build the world; options as in ``parallel_env``.
+
+        Raises:
+            TypeError: an option is of the wrong type.
+            ValueError: an option or the scenario is not allowed.
+        """
+        self.inner = SpiralParallelEnv(
+            scenario, action_mode=action_mode, homogenize=homogenize, render_mode=render_mode, **options
+        )
+        self.render_mode = render_mode
+        self.n_agents = len(self.inner.possible_agents)
+        self.observation_space = spaces.Tuple(list(self.inner.observation_spaces.values()))
+        self.action_space = spaces.Tuple(list(self.inner.action_spaces.values()))
+        self._next_seed: int | None = None
+
+    def seed(self, seed: int | None = None) -> list[int]:
+        """Seed of the next ``reset`` that is given none."""
+        self._next_seed = check_seed(seed)
+        return [self._next_seed]
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Open an episode, as ``SpiralParallelEnv.reset``."""
+        chosen = self._next_seed if seed is None else seed
+        self._next_seed = None
+        super().reset(seed=chosen)
+        observations, _ = self.inner.reset(seed=chosen)
+        return tuple(observations.values()), {}
+
+    def step(self, action: Sequence[Any]) -> tuple[Observations, list[float], bool, bool, dict[str, Any]]:  # type: ignore[override]
+        """Live one month under one action per agent; rewards are a list.
+
+        Raises:
+            ValueError: not one action per agent, or an action outside its space.
+        """
+        if len(action) != self.n_agents:
+            raise ValueError(f"action must hold {self.n_agents} actions, got {len(action)}")
+        joint = dict(zip(self.inner.possible_agents, action, strict=True))
+        observations, rewards, terminations, truncations, _ = self.inner.step(joint)
+        ended, cut = any(terminations.values()), any(truncations.values())
+        info: dict[str, Any] = {"episode_limit": cut, **self.inner.metrics()} if ended or cut else {}
+        return tuple(observations.values()), list(rewards.values()), ended, cut, info
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The month as text with ``render_mode="ansi"``."""
+        return self.inner.render()

@@ -1,0 +1,160 @@
+"""The views Gymnasium makes by id: a batch of one role, and all agents with Tuple spaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import spiral_env
+from spiral_env.policy import StatusQuo, Uniform
+from spiral_env.roles import ROLES
+
+ID = "spiral_env/SingleRole-v0"
+
+
+def _batch(num_envs: int = 3, mode: str = "next_step", **options: Any) -> Any:
+    kind = {"vectorization_mode": "vector_entry_point", "autoreset_mode": mode}
+    return gymnasium.make_vec(ID, num_envs=num_envs, **kind, **options)
+
+
+def _assert_same(left: Any, right: Any) -> None:
+    """Equal infos, nested as Gymnasium nests them."""
+    assert type(left) is type(right)
+    if isinstance(left, dict):
+        assert left.keys() == right.keys()
+        for key in left:
+            _assert_same(left[key], right[key])
+    elif left.dtype == object:
+        for a, b in zip(left, right, strict=True):
+            np.testing.assert_array_equal(a, b)
+    else:
+        assert left.dtype == right.dtype
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("mode", ["next_step", "same_step"])
+@pytest.mark.parametrize("partners", ["status_quo", "uniform"])
+@pytest.mark.parametrize("role", ROLES)
+def test_the_batch_is_gymnasiums_own_vector_of_single_environments(role: str, partners: str, mode: str) -> None:
+    options = {"role": role, "partners": partners, "max_cycles": 5}
+    ours = _batch(mode=mode, **options)
+    theirs = gymnasium.vector.SyncVectorEnv(
+        [lambda: gymnasium.make(ID, **options)] * 3, autoreset_mode=ours.metadata["autoreset_mode"]
+    )
+    assert (ours.single_observation_space, ours.observation_space, ours.single_action_space, ours.action_space) == (
+        (theirs.single_observation_space, theirs.observation_space, theirs.single_action_space, theirs.action_space)
+    )
+    for a, b in zip(ours.reset(seed=7), theirs.reset(seed=7), strict=True):
+        _assert_same(a, b)
+    ours.action_space.seed(0)
+    for _ in range(13):
+        actions = ours.action_space.sample()
+        for a, b in zip(ours.step(actions), theirs.step(actions), strict=True):
+            _assert_same(a, b)
+
+
+def test_a_row_that_ends_early_reopens_alone() -> None:
+    """Where collapses end episodes at different months, rows are out of step; so are their partners."""
+    rows = np.array([2, 5, 9])
+    ours = _batch(mode="disabled", partners={"sme": "uniform", "business": Uniform("business")})
+    singles = [gymnasium.make(ID, partners={"sme": "uniform", "business": Uniform("business")}) for _ in rows]
+    ours.reset(seed=3)
+    for i, env in enumerate(singles):
+        env.reset(seed=3 + i)
+    action = np.ones((3, 5), dtype=np.int64)
+    for month in range(12):
+        due = rows == month
+        if due.any():
+            seen, _ = ours.reset(options={"reset_mask": due})
+            for row in np.flatnonzero(due):
+                np.testing.assert_array_equal(singles[row].reset()[0], seen[row])
+        seen, paid, *_ = ours.step(action)
+        for row, env in enumerate(singles):
+            observation, reward, *_ = env.step(action[row])
+            np.testing.assert_array_equal(observation, seen[row])
+            assert reward == paid[row]
+
+
+def test_the_seed_of_the_batch_decides() -> None:
+    env = _batch()
+    first = env.reset(seed=1)[0]
+    assert not np.array_equal(first, env.reset(seed=2)[0])
+    np.testing.assert_array_equal(first, env.reset(seed=[1, 2, 3])[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"autoreset_mode": "never"}, "autoreset_mode must be one of"),
+        ({"render_mode": "ansi"}, "render_mode must be None"),
+        ({"role": "cfo"}, "role must be one of"),
+        ({"partners": "friendly"}, "must be one of status_quo, uniform"),
+    ],
+)
+def test_a_wrong_option_of_the_batch_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gymnasium.make_vec(ID, num_envs=2, vectorization_mode="vector_entry_point", **options)
+
+
+def test_actions_of_the_wrong_shape_are_named() -> None:
+    env = _batch()
+    with pytest.raises(RuntimeError, match="needs a reset"):
+        env.step(np.ones((3, 5), dtype=np.int64))
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"actions must have shape \(3, 5\), got \(2, 5\)"):
+        env.step(np.ones((2, 5), dtype=np.int64))
+
+
+@pytest.mark.parametrize("mode", ["discrete", "multi_discrete", "continuous"])
+def test_gymnasium_accepts_the_batch_of_one_role_alone(mode: str) -> None:
+    env = gymnasium.make(ID, action_mode=mode, partners={"it": StatusQuo("it")})
+    check_env(env.unwrapped, skip_render_check=True)
+
+
+@pytest.mark.parametrize("homogenize", [True, False])
+def test_the_tuple_view_is_the_parallel_environment(homogenize: bool) -> None:
+    view = gymnasium.make("spiral_env/Tuple-v0", homogenize=homogenize, max_cycles=6)
+    plain = spiral_env.parallel_env(action_mode="discrete", homogenize=homogenize, max_cycles=6)
+    names = plain.possible_agents
+    view.unwrapped.seed(4)
+    for seed in (4, None):
+        seen, _ = view.reset()
+        plain_seen, _ = plain.reset(seed=seed)
+        assert view.observation_space.contains(seen)
+        for month in range(6):
+            actions = [(31 * month + 7 * k) % 243 for k in range(view.unwrapped.n_agents)]
+            for k, name in enumerate(names):
+                np.testing.assert_array_equal(seen[k], plain_seen[name])
+            seen, paid, ended, cut, info = view.step(actions)
+            plain_seen, plain_paid, *_ = plain.step(dict(zip(names, actions, strict=True)))
+            assert paid == list(plain_paid.values())
+            assert (ended, cut) == (False, month == 5)
+        assert info == {"episode_limit": True, **plain.metrics()}
+
+
+def test_the_tuple_view_names_a_wrong_number_of_actions() -> None:
+    view = gymnasium.make("spiral_env/Tuple-v0", num_smes=2)
+    view.reset(seed=0)
+    with pytest.raises(ValueError, match="action must hold 5 actions, got 4"):
+        view.step([0, 0, 0, 0])
+
+
+def test_epymarls_wrapper_finds_what_it_reads() -> None:
+    """It makes the id, module first, under its own time limit, pads by ``n`` and ``shape``, seeds, steps with ints."""
+    view = gymnasium.make("spiral_env:spiral_env/Tuple-v0", max_episode_steps=60, scenario="one-month-pool-v0")
+    base = view.unwrapped
+    assert max(space.n for space in view.action_space) == 243
+    assert len({space.shape for space in view.observation_space}) == 1
+    assert len(view.action_space) == len(view.observation_space) == base.n_agents
+    base.seed(3)
+    seen, _ = view.reset()
+    again, _ = view.reset(seed=3)
+    assert all(np.array_equal(a, b) for a, b in zip(seen, again, strict=True))
+    _, rewards, ended, cut, info = view.step([121] * base.n_agents)
+    assert [type(x) for x in (rewards, ended, cut)] == [list, bool, bool]
+    assert all(isinstance(x, float) for x in rewards)
+    assert all(isinstance(x, bool | float) for x in info.values()), "EPyMARL adds infos up"
