@@ -13,6 +13,9 @@ import torch
 from agents.checkpoint import NetworkPolicy, read_policy, write_policy
 from train import TrainConfig
 from train import train as run_training
+from train.compiled import sample
+from train.flat import Adam, clip_, flatten, views
+from train.gradients import ByAutograd, ByHand, Weights
 from train.ippo import LocalCritic
 from train.losses import categorical_terms, gaussian_terms, policy_loss
 from train.mappo import CentralCritic
@@ -83,6 +86,71 @@ def test_rescaling_the_targets_keeps_what_the_critic_says() -> None:
     before = learner.values(x, None)
     learner.rescale(np.array([[3.0], [9.0]]))
     np.testing.assert_allclose(learner.values(x, None), before, rtol=1e-4, atol=1e-5)
+    trainer.close()
+
+
+def test_rows_noted_one_by_one_are_scaled_and_taken_in_like_all_at_once() -> None:
+    rows = np.random.default_rng(0).normal(5.0, 3.0, (300, 4)).astype(np.float32)
+    norm, whole = Normaliser(4), Normaliser(4)
+    norm.update(rows[:100])
+    whole.update(rows)
+    out = np.empty((200, 4), np.float32)
+    for k in range(0, 200, 50):
+        norm.note(rows[100 + k : 150 + k], out[k : k + 50])
+    np.testing.assert_array_equal(out, norm.apply(rows[100:]))
+    norm.take_noted()
+    norm.take_noted()
+    np.testing.assert_allclose(norm.mean, whole.mean)
+    np.testing.assert_allclose(norm.m2, whole.m2)
+
+
+def test_adam_on_one_vector_moves_as_that_of_torch() -> None:
+    torch.manual_seed(0)
+    ours, peer = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    peer.load_state_dict(ours.state_dict())
+    adam = Adam(flatten(list(ours.parameters())))
+    reference = torch.optim.Adam(peer.parameters(), lr=0.01, eps=1e-5)
+    for _ in range(5):
+        gradient = torch.zeros_like(adam.flat)
+        for part, parameter in zip(views(gradient, list(ours.parameters())), peer.parameters(), strict=True):
+            part.normal_()
+            parameter.grad = part.clone()
+        norm = torch.nn.utils.clip_grad_norm_(peer.parameters(), 0.5)
+        reference.step()
+        assert clip_(gradient, 0.5) == pytest.approx(float(norm), rel=1e-5)
+        adam.step(gradient, 0.01)
+    for a, b in zip(ours.parameters(), peer.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_sampling_draws_by_the_probabilities_and_gives_their_logarithms() -> None:
+    logits = np.log(np.array([0.2, 0.5, 0.3, 0.6, 0.4, 1.0], dtype=np.float32))
+    rows, counts = np.broadcast_to(logits, (20000, 6)).copy(), np.array([3, 2])
+    actions, log_p = np.empty((20000, 2), np.int64), np.empty(20000, np.float32)
+    sample(rows, counts, np.random.default_rng(0).random((20000, 2), dtype=np.float32), actions, log_p)
+    for column, want in zip(actions.T, ([0.2, 0.5, 0.3], [0.6, 0.4, 0.0]), strict=True):
+        np.testing.assert_allclose(np.bincount(column, minlength=3) / 20000, want, atol=0.012)
+    given = torch.from_numpy(rows).view(-1, 2, 3)
+    given[:, 1, 2] = -1e9
+    np.testing.assert_allclose(log_p, categorical_terms(given, torch.from_numpy(actions))[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("moving", [True, False])
+@pytest.mark.parametrize("critic", [LocalCritic, CentralCritic])
+def test_a_gradient_by_hand_equals_that_of_autograd(critic: type, moving: bool) -> None:
+    trainer = Trainer(SMALL, critic, central=critic is CentralCritic)
+    rollout = trainer.player.collect(20)
+    trainer.player.judge(rollout, 0.99, 0.95)
+    cells = np.random.default_rng(0).permutation(160)[:50]
+    for role, learner in trainer.team.items():
+        torch.nn.init.normal_(learner.actor.head.weight)
+        rollout.roles[role].log_p += np.random.default_rng(1).normal(0.0, 0.5, rollout.roles[role].log_p.shape)
+        batch = trainer.updater._batch(role, rollout)
+        pieces = [kind(learner, Weights(0.2, 0.01, 0.5)) for kind in (ByHand, ByAutograd)]
+        sums = [piece.take(batch, cells, 0.01, moving) for piece in pieces]
+        np.testing.assert_allclose(sums[0], sums[1], rtol=1e-4)
+        torch.testing.assert_close(pieces[0].out, pieces[1].out, rtol=1e-4, atol=1e-5)
+        assert pieces[0].out.abs().max() > 1e-3
     trainer.close()
 
 

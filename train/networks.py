@@ -61,6 +61,11 @@ class Actor(nn.Module):
             logits = logits.masked_fill(self.absent, -1e9)
         return logits, memory
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is layers and categorical heads alone."""
+        return self.cell is None and not self.continuous
+
     def unroll(self, x: Tensor, memory: Tensor, starts: Tensor) -> Tensor:
         """Parameters ``[T, B, ...]`` over sequences ``[T, B, O]``; memory is cleared where ``starts`` [T, B]."""
         out = []
