@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from agents.checkpoint import NetworkPolicy, read_policy, write_policy
+from spiral_env.policy import STATUS_QUO
 from train import TrainConfig
 from train import train as run_training
 from train.compiled import sample
+from train.es import EsTrainer
 from train.flat import Adam, clip_, flatten, views
 from train.gradients import ByAutograd, ByHand, Weights
 from train.ippo import LocalCritic
@@ -167,8 +169,15 @@ def test_pieces_of_a_minibatch_change_only_rounding(pieces: int) -> None:
 
 @pytest.mark.parametrize(
     ("algo", "options"),
-    [("ippo", {}), ("mappo", {}), ("ippo", {"recurrent": "sme,it"}), ("ippo", {"continuous": True})],
-    ids=["ippo", "mappo", "recurrent", "continuous"],
+    [
+        ("ippo", {}),
+        ("mappo", {}),
+        ("ippo", {"recurrent": "sme,it"}),
+        ("ippo", {"continuous": True}),
+        ("es", {"timesteps": 8 * 60 * 11 * 4}),
+        ("es", {"timesteps": 8 * 60 * 11 * 4, "layers": 0, "reward_mode": "cooperative"}),
+    ],
+    ids=["ippo", "mappo", "recurrent", "continuous", "es", "es-linear"],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(
     tmp_path: Path, algo: str, options: dict[str, object]
@@ -230,3 +239,38 @@ def test_a_recurrent_checkpoint_plays_as_the_network_that_was_trained(tmp_path: 
         expected = logits.argmax(-1).reshape(2, 3, 5).numpy() / 2.0
         np.testing.assert_array_equal(played.act(rows), expected)
     trainer.close()
+
+
+def test_the_start_is_the_average_firm() -> None:
+    trainer = Trainer(replace(SMALL, start_logit=3.0), LocalCritic, central=False)
+    for role, learner in trainer.team.items():
+        with torch.no_grad():
+            logits, _ = learner.actor(torch.zeros(1, learner.actor.body[0].in_features))
+        assert (logits[0].argmax(-1) / 2.0).tolist() == list(STATUS_QUO[role])
+    trainer.close()
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_strategy_climbs_towards_the_actions_that_pay(apart: bool) -> None:
+    mode = "selfish" if apart else "cooperative"
+    config = replace(
+        SMALL, algo="es", layers=0, num_envs=64, learning_rate=0.1, es_sigma=0.1, reward_mode=mode, start_logit=0.1
+    )
+    trainer = EsTrainer(config)
+    species = trainer.species["sme"]
+    x = torch.zeros(64, 8, species.shapes[0][0])
+    shares = []
+    for generation in range(15):
+        species.mutate(32, np.random.default_rng(generation))
+        actions = species.act(x, config.es_sigma)
+        pay = (actions[..., 4] == 2).astype(float)
+        shares.append(pay.mean())
+        species.learn(pay if apart else np.repeat(pay.mean(1, keepdims=True), 8, axis=1), config.learning_rate, 0.0)
+    assert shares[-1] > 0.95 > shares[0]
+    trainer.close()
+
+
+@pytest.mark.parametrize(("name", "value"), [("recurrent", "it"), ("continuous", True), ("num_envs", 7)])
+def test_the_strategy_refuses_what_it_cannot_do(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} must"):
+        EsTrainer(replace(SMALL, algo="es", **{name: value}))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Learning: IPPO, MAPPO, and PPO of stable-baselines3, on the batched engine."""
+"""Learning: IPPO, MAPPO, an evolution strategy, and PPO of stable-baselines3, on the batched engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from train.config import ALGOS, TrainConfig, load_config, parse_override
 
 __all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override", "train"]
 
-_MODULES = {"ippo": "train.ippo", "mappo": "train.mappo", "sb3-ppo": "train.sb3"}
+_MODULES = {"ippo": "train.ippo", "mappo": "train.mappo", "es": "train.es", "sb3-ppo": "train.sb3"}
 
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:

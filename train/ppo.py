@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from spiral_env import SpiralVectorEnv
+from spiral_env.policy import STATUS_QUO
 from spiral_env.roles import ROLES
 from train.config import TrainConfig
 from train.gradients import Weights
@@ -70,6 +71,8 @@ class Trainer:
             config.layers,
             continuous=config.continuous,
             recurrent=role in config.recurrent.split(","),
+            start=STATUS_QUO[role],
+            start_logit=config.start_logit,
         )
         state = self.env.state().shape[1] if central else 0
         return Learner(
