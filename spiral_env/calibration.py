@@ -20,6 +20,7 @@ from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.schema import starting_law
 from spiral_env.simulator.engine import Engine, World
 from spiral_env.simulator.reset import LAW_COLUMNS
+from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT
 from spiral_env.stages.resource_aggregation.digital_commerce import pool_auc
 from spiral_env.stages.risk_governance._patching import priority
 
@@ -85,7 +86,7 @@ def _episodes(
     engine.reset(np.arange(seed, seed + episodes, dtype=np.int64))
     efforts = average_firm(episodes, world.num_smes)
     for _ in range(months):
-        engine.step(efforts)
+        engine.step(efforts, observe=False)
         if each is not None:
             each(engine)
     return engine
@@ -219,7 +220,7 @@ class _Drawn:
         self.by_episode.append(np.stack([borne, events]))
         self.expected.append(s["expected_breach"] + s["sme_expected"].sum(1))
         self.lost.append(s["breach_loss"] + s["sme_loss"].sum(1))
-        fresh = s["v_cvss"][(s["v_birth"] == s["month"][:, None]) & _open(s)]
+        fresh = s["v_cvss"][(s["v_uid"] >> BIRTH_SHIFT == s["month"][:, None]) & _open(s)]
         edges = np.array([-np.inf, 4.0, 7.0, 9.0, np.inf])
         self.cvss += np.histogram(fresh, edges)[0][::-1]
 
@@ -266,11 +267,10 @@ def _ranking_facts(engine: Engine) -> list[Fact]:
         cvss_led: list[float] = []
         for s in engine.states[:256]:
             n = int(s.num_open)
-            epss, cvss = s.v_epss[:n], s.v_cvss[:n]
-            threat = epss * s.criticality[s.v_service[:n]] * s.num_services
+            epss, cvss, rank = s.v_epss[:n], s.v_cvss[:n], s.v_rank[:n]
             take = max(1, round(effort * n))
             for ranking, into in ((1.0, epss_led), (0.0, cvss_led)):
-                score = np.array([priority(ranking, c, x) for c, x in zip(cvss, threat, strict=True)])
+                score = np.array([priority(ranking, c, x) for c, x in zip(cvss, rank, strict=True)])
                 into.append(epss[np.argsort(-score)[:take]].sum() / epss.sum())
         ratio = _ratio_interval(np.array(epss_led), np.array(cvss_led))
         out.append(Fact("4", f"coverage EPSS-led / CVSS-led at {effort:.0%} effort", 2.0, math.inf, ratio))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import secrets
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pettingzoo import ParallelEnv
 from spiral_env.core.ledger import ACCOUNTS, Purpose
 from spiral_env.core.state import Sum
 from spiral_env.metrics import outcome
-from spiral_env.roles import ROLES
+from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.simulator.engine import Engine, episode_seed, flat_state
 from spiral_env.spaces import Options, agent_names, agent_role
@@ -22,7 +23,7 @@ from spiral_env.spaces import Options, agent_names, agent_role
 __all__ = ["SpiralParallelEnv", "check_seed", "parallel_env"]
 
 _RENDER_MODES = ("ansi",)
-_INFO_KEYS = ("security", "cost", "value", "spiral_height", "ecosystem_value")
+_ONE_ACTION = {NUM_LEVERS}
 
 
 def check_seed(seed: Any) -> int:
@@ -86,6 +87,11 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         self.action_spaces = {a: by_role[r][1] for a, r in zip(self.possible_agents, roles, strict=True)}
         self._efforts = np.zeros((1, len(roles), 5))
         self._top = np.array([self.options.counts(role) - 1 for role in roles])
+        self._in_order = operator.itemgetter(*self.possible_agents)
+        self._levels = np.zeros((1, len(roles), 5), dtype=np.int64) if action_mode == "multi_discrete" else None
+        widths = [self.options.width(role) for role in roles]
+        ends = np.cumsum(widths).tolist()
+        self._parts = [slice(end - width, end) for width, end in zip(widths, ends, strict=True)]
         self._seed = 0
         self._episode = -1
 
@@ -108,7 +114,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             self._episode += 1
         self.engine.reset(np.array([episode_seed(self._seed, self._episode)], dtype=np.int64))
         self.agents = list(self.possible_agents)
-        return self._observations(), self._infos()
+        return self._observations(), self._infos(*self.engine.summary[0, 2:].tolist())
 
     def step(
         self, actions: dict[str, Any]
@@ -125,30 +131,28 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
                 raise ValueError(f"actions must be empty after the end of an episode, got {sorted(actions)}")
             return {}, {}, {}, {}, {}
         self.engine.step(self._encode(actions))
-        self.engine.observe()
-        states = self.engine.states
-        ended, fallen = bool(states["done"][0]), bool(states["collapsed"][0])
+        ended, fallen, height, value = self.engine.summary[0].tolist()
         agents = self.agents
+        observations = self._observations()
         rewards = dict(zip(agents, self.engine.scalars[0].tolist(), strict=True))
-        terminations = dict.fromkeys(agents, ended and fallen)
-        truncations = dict.fromkeys(agents, ended and not fallen)
-        observations, infos = self._observations(), self._infos()
-        if ended:
+        terminations = dict.fromkeys(agents, ended > 0.0 and fallen > 0.0)
+        truncations = dict.fromkeys(agents, ended > 0.0 and not fallen > 0.0)
+        infos = self._infos(height, value)
+        if ended > 0.0:
             self.agents = []
         return observations, rewards, terminations, truncations, infos
 
     def _encode(self, actions: dict[str, Any]) -> np.ndarray:
         """One action per agent to efforts ``[1, A, 5]``; the fast way first, then the one that names the fault."""
-        if self.options.action_mode == "multi_discrete" and len(actions) == len(self.agents):
+        if self._levels is not None and len(actions) == len(self.agents):
             try:
-                table = np.array([actions[agent] for agent in self.agents])
-            except (KeyError, ValueError):
-                table = np.empty(0)
-            if table.shape == self._top.shape and table.dtype.kind in "iu":
-                efforts = table / self._top
-                if efforts.min() >= 0.0 and efforts.max() <= 1.0:
-                    self._efforts[0] = efforts
-                    return self._efforts
+                rows = self._in_order(actions)
+                lengths = set(map(len, rows))
+                np.concatenate(rows, out=self._levels.reshape(-1), casting="safe")
+            except (KeyError, ValueError, TypeError):
+                lengths = set()
+            if lengths == _ONE_ACTION and self.engine.decode(self._levels, self._top, self._efforts, 0) < 0:
+                return self._efforts
         return self._encode_checked(actions)
 
     def _encode_checked(self, actions: dict[str, Any]) -> np.ndarray:
@@ -170,19 +174,21 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         return self._efforts
 
     def _observations(self) -> dict[str, np.ndarray]:
+        """Fresh arrays: parts of one copy, or padded copies."""
+        if not self.options.homogenize:
+            seen = self.engine.observed.copy()
+            return dict(zip(self.possible_agents, map(seen.__getitem__, self._parts), strict=True))
         rows: list[np.ndarray] = []
         for role in ROLES:
-            block = self.engine.observations[role][0]
-            rows.extend(self.options.pad(role, block) if self.options.homogenize else block.copy())
+            rows.extend(self.options.pad(role, self.engine.observations[role][0]))
         return dict(zip(self.possible_agents, rows, strict=True))
 
-    def _infos(self) -> dict[str, dict[str, float]]:
-        states = self.engine.states
-        shared = (states["height"][0].item(), states["ecosystem_value"][0].item())
-        return {
-            agent: dict(zip(_INFO_KEYS, (*vector, *shared), strict=True))
-            for agent, vector in zip(self.possible_agents, self.engine.vectors[0].tolist(), strict=True)
-        }
+    def _infos(self, height: float, value: float) -> dict[str, dict[str, float]]:
+        infos = [
+            {"security": a, "cost": b, "value": c, "spiral_height": height, "ecosystem_value": value}
+            for a, b, c in self.engine.vectors[0].tolist()
+        ]
+        return dict(zip(self.possible_agents, infos, strict=True))
 
     def state(self) -> np.ndarray:
         """Everything but single backlog slots, float32 ``[D]``, for centralised training."""

@@ -69,6 +69,11 @@ class Options:
             return np.full(NUM_LEVERS, max(3, self.levels), dtype=np.int64)
         return np.array([self.levels if x.kind == "graded" else 3 for x in LEVERS[role]], dtype=np.int64)
 
+    @staticmethod
+    def width(role: str) -> int:
+        """Number of the role's own features."""
+        return len(FEATURES[role])
+
     def action_space(self, role: str) -> spaces.Space:
         """Space of one agent's action."""
         if self.action_mode == "continuous":

@@ -12,11 +12,13 @@ from spiral_env.parallel_env import check_seed
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.simulator.engine import Engine, episode_seed, flat_state
+from spiral_env.simulator.month import SUMMARY
 from spiral_env.spaces import Options
 
 __all__ = ["AUTORESET_MODES", "SpiralVectorEnv", "vector_env"]
 
 AUTORESET_MODES = ("next_step", "same_step", "disabled")
+_DONE, _COLLAPSED = SUMMARY.index("done"), SUMMARY.index("collapsed")
 _FIRST = {"it": 0, "business": 1, "finance": 2, "sme": 3}
 
 
@@ -75,6 +77,9 @@ class SpiralVectorEnv:
         self.single_observation_space = {role: self.options.observation_space(role) for role in ROLES}
         self.single_action_space = {role: self.options.action_space(role) for role in ROLES}
         self._efforts = np.zeros((self.num_envs, self.num_agents, 5))
+        self._tops: dict[str, np.ndarray] = {}
+        if action_mode == "multi_discrete":
+            self._tops = {r: np.tile(self.options.counts(r) - 1, (n, 1)) for r, n in self.num_agents_of.items()}
         self._base_seeds: list[int] | None = None
         self._episodes = np.zeros(self.num_envs, dtype=np.int64)
         self._needs_reset = np.zeros(self.num_envs, dtype=np.bool_)
@@ -144,6 +149,11 @@ class SpiralVectorEnv:
             want = (self.num_envs, self.num_agents_of[role], *self.options.action_shape())
             if given.shape != want:
                 raise ValueError(f"actions of {role} must have shape {want}, got {given.shape}")
+            if self._tops and given.dtype == np.int64:
+                # Compiled; a level outside its range is left to the checked way, which names it.
+                levels = np.ascontiguousarray(given)
+                if self.engine.decode(levels, self._tops[role], self._efforts, _FIRST[role]) < 0:
+                    continue
             self._efforts[:, self._slice(role)] = self.options.efforts(role, given)
         return self._efforts
 
@@ -160,11 +170,11 @@ class SpiralVectorEnv:
         if self._base_seeds is None:
             raise RuntimeError("step() needs a reset() first")
         efforts = self._encode(actions)
-        before = self.engine.states["done"] == 1
+        before = self.engine.summary[:, _DONE] > 0.0
         pending = self._needs_reset.copy()
         self.engine.step(efforts)
-        done = self.engine.states["done"] == 1
-        fallen = self.engine.states["collapsed"] == 1
+        done = self.engine.summary[:, _DONE] > 0.0
+        fallen = self.engine.summary[:, _COLLAPSED] > 0.0
         ended = done & ~before
         terminations, truncations = ended & fallen, ended & ~fallen
         info: dict[str, Any] = {}
@@ -176,12 +186,10 @@ class SpiralVectorEnv:
         self._needs_reset = ended if self.autoreset_mode == "next_step" else self._needs_reset
         if self.autoreset_mode == "same_step" and ended.any():
             rewards = {role: self.engine.scalars[:, self._slice(role)].copy() for role in ROLES}
-            self.engine.observe()
             info["final_obs"] = {role: x.copy() for role, x in self._observations().items()}
             info["_final_obs"] = ended.copy()
             self._reopen(ended)
             return self._observations(), rewards, terminations, truncations, info
-        self.engine.observe()
         return self._observations(), self._rewards(), terminations, truncations, info
 
     def _reopen(self, mask: np.ndarray) -> None:

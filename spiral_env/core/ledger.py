@@ -1,12 +1,14 @@
 """Money moves only here: every payment is a transfer with a purpose, and the sum of all balances never changes.
 
-Cells *post* transfers while a month runs; the ledger *settles* them into balances in one fixed order, so the
-order in which cells run leaves no trace, not even in the last bit.
+Cells *post* transfers while a phase of the month runs; the ledger *settles* them into balances at its end in one
+fixed order, so the order in which cells run leaves no trace, not even in the last bit.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+import numpy as np
 
 from spiral_env.core._jit import kernel
 
@@ -15,6 +17,7 @@ __all__ = [
     "PURPOSE_CLASS",
     "Account",
     "Class",
+    "Phase",
     "Purpose",
     "SmeSlot",
     "open_month",
@@ -43,42 +46,42 @@ class Class(IntEnum):
 
 
 class Purpose(IntEnum):
-    """Why money moved."""
+    """Why money moved, in the order of the phases of a month (``Phase``)."""
 
-    PLATFORM_SALES = 0
-    FIXED_COST = 1
-    BUSINESS_LEVERS = 2
-    EMERGENCY_POSTURE = 3
-    TENANT_FEE = 4
-    TENANT_SERVICE = 5
-    REMITTANCE = 6
-    SECURITY_RELEASE = 7
-    SECURITY_RETURN = 8
-    SECURITY_LAPSE = 9
-    SECURITY_SPENDING = 10
-    FINANCE_LEVERS = 11
-    GREEN_INCOME = 12
-    SME_PROFIT = 13
-    CHANNEL_SALES = 14
-    SME_LEVERS = 15
-    LOAN_INTEREST = 16
-    OVERDRAFT = 17
-    PATCHING = 18
-    PORTFOLIO_COST = 19
-    SUBSIDY = 20
-    MARKET = 21
-    LOAN_DRAW = 22
-    LOAN_INVESTMENT = 23
-    LOAN_REPAYMENT = 24
-    LOAN_RECOVERY = 25
-    OWNERS_DRAW = 26
-    OUTSIDE_CAPITAL = 27
-    EXIT = 28
-    ENTRY = 29
-    PREMIUM = 30
-    RETAINED_LOSS = 31
-    PRIVACY_FINE = 32
-    COMPLIANCE_FINE = 33
+    SECURITY_RELEASE = 0
+    SECURITY_RETURN = 1
+    SECURITY_LAPSE = 2
+    SECURITY_SPENDING = 3
+    BUSINESS_LEVERS = 4
+    FINANCE_LEVERS = 5
+    TENANT_FEE = 6
+    SME_LEVERS = 7
+    SUBSIDY = 8
+    PATCHING = 9
+    PRIVACY_FINE = 10
+    COMPLIANCE_FINE = 11
+    LOAN_RECOVERY = 12
+    PLATFORM_SALES = 13
+    FIXED_COST = 14
+    TENANT_SERVICE = 15
+    EMERGENCY_POSTURE = 16
+    SME_PROFIT = 17
+    CHANNEL_SALES = 18
+    LOAN_INTEREST = 19
+    LOAN_DRAW = 20
+    LOAN_INVESTMENT = 21
+    LOAN_REPAYMENT = 22
+    GREEN_INCOME = 23
+    PORTFOLIO_COST = 24
+    MARKET = 25
+    PREMIUM = 26
+    RETAINED_LOSS = 27
+    REMITTANCE = 28
+    OWNERS_DRAW = 29
+    OVERDRAFT = 30
+    OUTSIDE_CAPITAL = 31
+    EXIT = 32
+    ENTRY = 33
 
 
 class SmeSlot(IntEnum):
@@ -86,16 +89,40 @@ class SmeSlot(IntEnum):
 
     LEVERS = 0
     COMPLIANCE = 1
-    SEAT = 2
-    COMMERCE = 3
-    CREDIT = 4
-    CYBER = 5
+    COMMERCE = 2
+    CREDIT = 3
+    CYBER = 4
+    CLOSING = 5
+    SEAT = 6
+
+
+class Phase(IntEnum):
+    """When the ledger settles: no cell of a phase sees what another cell of it has posted."""
+
+    RELEASE = 0
+    DECISION = 1
+    GOVERNANCE = 2
+    VALUE = 3
+    CLOSING = 4
+    TURN = 5
 
 
 NUM_PURPOSES = len(Purpose)
 ACCOUNTS = tuple(account.name.lower() for account in Account)
+_LOSSES = (Purpose.PREMIUM, Purpose.RETAINED_LOSS, Purpose.PRIVACY_FINE, Purpose.COMPLIANCE_FINE)
+_CAPITAL = (
+    *(Purpose.SUBSIDY, Purpose.MARKET, Purpose.LOAN_DRAW, Purpose.LOAN_INVESTMENT, Purpose.LOAN_REPAYMENT),
+    *(Purpose.LOAN_RECOVERY, Purpose.OWNERS_DRAW, Purpose.OUTSIDE_CAPITAL, Purpose.EXIT, Purpose.ENTRY),
+)
 PURPOSE_CLASS = tuple(
-    Class.OPERATING if p < Purpose.SUBSIDY else Class.CAPITAL if p <= Purpose.ENTRY else Class.LOSS for p in Purpose
+    Class.LOSS if p in _LOSSES else Class.CAPITAL if p in _CAPITAL else Class.OPERATING for p in Purpose
+)
+_FIRST_PURPOSE = np.array(
+    [Purpose.SECURITY_RELEASE, Purpose.SECURITY_SPENDING, Purpose.PATCHING, Purpose.PLATFORM_SALES]
+    + [Purpose.REMITTANCE, Purpose.OUTSIDE_CAPITAL, NUM_PURPOSES]
+)
+_FIRST_SLOT = np.array(
+    [SmeSlot.LEVERS, SmeSlot.LEVERS, SmeSlot.COMPLIANCE, SmeSlot.COMMERCE, SmeSlot.CLOSING, SmeSlot.SEAT, len(SmeSlot)]
 )
 
 
@@ -108,8 +135,8 @@ def open_month(s):
 @kernel
 def post(s, purpose, payer, payee, amount):
     """Post ``amount`` k$ from one institution to another (not to single SMEs)."""
-    s.flow[purpose, payer] -= amount
-    s.flow[purpose, payee] += amount
+    s.month_flow[purpose, payer] -= amount
+    s.month_flow[purpose, payee] += amount
 
 
 @kernel
@@ -118,23 +145,23 @@ def post_sme(s, purpose, slot, i, counterparty, amount):
 
     ``slot`` is the column of ``sme_flow`` that the posting cell owns (see ``SmeSlot``).
     """
-    s.flow[purpose, Account.SMES] -= amount
-    s.flow[purpose, counterparty] += amount
+    s.month_flow[purpose, Account.SMES] -= amount
+    s.month_flow[purpose, counterparty] += amount
     s.sme_flow[i, slot] -= amount
 
 
 @kernel
-def settle(s):
-    """Add every posted transfer to the balances in fixed order, then clear what the next posts add to."""
-    for purpose in range(s.flow.shape[0]):
-        for account in range(s.flow.shape[1]):
-            amount = s.flow[purpose, account]
-            s.balance[account] += amount
-            s.month_flow[purpose, account] += amount
-            s.flow[purpose, account] = 0.0
+def settle(s, phase):
+    """Add what was posted in a phase to the balances, in fixed order."""
+    for purpose in range(_FIRST_PURPOSE[phase], _FIRST_PURPOSE[phase + 1]):
+        for account in range(s.balance.shape[0]):
+            s.balance[account] += s.month_flow[purpose, account]
+    first, last = _FIRST_SLOT[phase], _FIRST_SLOT[phase + 1]
+    if first == last:
+        return
     for i in range(s.num_smes):
         total = 0.0
-        for slot in range(s.sme_flow.shape[1]):
+        for slot in range(first, last):
             total += s.sme_flow[i, slot]
             s.sme_flow[i, slot] = 0.0
         s.sme_cash[i] += total

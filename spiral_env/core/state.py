@@ -95,7 +95,7 @@ Sum = cast(Any, IntEnum("Sum", {name.upper(): k for k, name in enumerate(METRIC_
 
 
 def _fields(writer: str, spec: str, *, central: bool = True) -> tuple[Field, ...]:
-    """Parse lines ``name kind[shape] unit``; the shape may use N (SMEs), S (services), V (slots)."""
+    """Parse lines ``name kind[shape] unit``; the shape may use N (SMEs), S (services), C (calls), V (slots)."""
     out = []
     for line in filter(None, (part.strip() for part in spec.splitlines())):
         name, kind, unit = line.split(maxsplit=2)
@@ -117,7 +117,8 @@ FIELDS: tuple[Field, ...] = (
         max_cycles i8 months
         service_tier i8[S] 0_edge_1_core_2_internal
         criticality f8[S] share
-        calls i8[S,S] 1_if_row_calls_column
+        calls_end i8[S] offset_in_callee
+        callee i1[C] service
         mean_reach f8 share
         start_month i8 calendar_month
         sme_start_revenue f8[N] k$/month
@@ -140,7 +141,6 @@ FIELDS: tuple[Field, ...] = (
     + _fields(
         "ledger",
         """
-        flow f8[purposes,accounts] k$
         month_flow f8[purposes,accounts] k$
         sme_flow f8[N,slots] k$
         """,
@@ -193,7 +193,7 @@ FIELDS: tuple[Field, ...] = (
         "roles.sme",
         """
         sme_action f8[N,5] effort
-        sme_annual f8[N] k$
+        sme_annual f8[N] k$_restated_yearly
         sme_patch_effort f8[N] 1
         sme_member i8[N] 0_none_1_basic_2_full
         sme_lag i8[N] months
@@ -252,18 +252,19 @@ FIELDS: tuple[Field, ...] = (
     + _fields(
         "resource_aggregation.cybersecurity",
         """
-        v_uid i8[V] key
-        v_birth i8[V] month
-        v_service i8[V] service
-        v_class i8[V] class
+        v_uid i8[V] birth_month*1024+k
         v_cvss f8[V] CVSS
         v_epss f8[V] 1/30_d
         v_hazard f8[V] hazard
-        v_patch_month i8[V] month
-        v_kev_month i8[V] month
-        v_kev i8[V] 0_or_1
+        v_rank f8[V] rank_of_EPSS_x_criticality
         v_detect f8[V] hazard
-        v_known i8[V] 0_or_1
+        v_patch_month i2[V] month
+        v_kev_month i2[V] month
+        v_service i1[V] service
+        v_tier i1[V] 0_edge_1_core_2_internal
+        v_class i1[V] class
+        v_kev i1[V] 0_or_1
+        v_known i1[V] 0_or_1
         """,
         central=False,
     )
@@ -275,7 +276,7 @@ FIELDS: tuple[Field, ...] = (
         asset_protection f8 1
         """,
     )
-    + _fields("risk_governance.cybersecurity", "v_fixed i8[V] month\nv_score f8[V] 1", central=False)
+    + _fields("risk_governance.cybersecurity", "v_fate i1[V] 0_open_1_patched_2_failed_3_isolated", central=False)
     + _fields(
         "risk_governance.cybersecurity",
         """
@@ -290,7 +291,7 @@ FIELDS: tuple[Field, ...] = (
         patching_cost f8 k$
         outage_hours f8 h
         base_hazard f8[S] hazard
-        carry_hazard f8[S] hazard
+        carry_hazard f8[S] hazard_before_exposure
         campaign i8 tier_or_-1
         alert i8 0_or_1
         alert_tier i8 tier_or_-1
@@ -299,6 +300,8 @@ FIELDS: tuple[Field, ...] = (
         cycle_loss f8 k$
         breach i8 0_or_1
         breach_loss f8 k$
+        sme_own_hazard f8[N] 1/month
+        sme_mean_loss f8[N] k$
         sme_probability f8[N] 1/month
         sme_expected f8[N] k$
         sme_event i8[N] 0_none_1_own_2_platform
@@ -323,6 +326,7 @@ FIELDS: tuple[Field, ...] = (
         privacy_incident i8 0_or_1
         privacy_fine f8 k$
         incidents_year f8 incidents
+        sme_mean_fine f8[N] k$
         sme_expected_fine f8[N] k$
         sme_fine f8[N] k$
         """,
@@ -448,11 +452,12 @@ FIELDS: tuple[Field, ...] = (
 
 @cache
 def state_dtype(capacity: Capacity) -> np.dtype:
-    """The record of one ecosystem; eight-byte fields only, so there is no padding."""
+    """The record of one ecosystem; every field fills whole words of eight bytes, so there is no padding."""
     sizes: Mapping[str, int] = {
         "N": capacity.smes,
         "S": capacity.services,
         "V": capacity.slots,
+        "C": capacity.services**2 // 2,
         "purposes": NUM_PURPOSES,
         "accounts": len(Account),
         "slots": len(SmeSlot),

@@ -63,7 +63,7 @@ def best_constant(
     seed: int = 50_000,
     threads: int = 2,
 ) -> ConstantTeam:
-    """Search constant joint actions: random ones, random corners, then coordinate ascent from the best three.
+    """Search constant joint actions: random ones, random corners, then coordinate ascent from the best and the middle.
 
     Every lever takes low, middle or high. The search plays seeds from ``seed`` on.
 
@@ -81,7 +81,8 @@ def best_constant(
     tried = len(joint)
     many = seed + 1000 + np.arange(48)
     best, best_value = joint[0], -np.inf
-    for start in joint[np.argsort(-first)[:3]]:
+    # The best three, and the middle of everything: random joint actions rarely pass a tipping point.
+    for start in (*joint[np.argsort(-first)[:3]], joint[-1]):
         point, value, looked = _ascend(world, start, many, measure, threads)
         tried += looked
         if value > best_value:

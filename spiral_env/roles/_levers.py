@@ -10,19 +10,15 @@ __all__ = ["affordable", "category", "interpolate"]
 @kernel
 def category(effort):
     """Thirds: 0, 1 or 2."""
-    if effort < 1.0 / 3.0:
-        return 0
-    if effort < 2.0 / 3.0:
-        return 1
-    return 2
+    return int(effort >= 1.0 / 3.0) + int(effort >= 2.0 / 3.0)
 
 
 @kernel
 def interpolate(table, effort):
     """Piecewise linear through the low, mid and high value of a lever."""
-    if effort <= 0.5:
-        return table[0] + (table[1] - table[0]) * (2.0 * effort)
-    return table[1] + (table[2] - table[1]) * (2.0 * effort - 1.0)
+    below = min(2.0 * effort, 1.0)
+    above = max(2.0 * effort - 1.0, 0.0)
+    return table[0] + (table[1] - table[0]) * below + (table[2] - table[1]) * above
 
 
 @kernel

@@ -8,6 +8,7 @@ from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import public
+from spiral_env.roles.public import NUM_PUBLIC
 from spiral_env.roles._levers import affordable, interpolate
 from spiral_env.roles._tables import Lever, features
 
@@ -108,8 +109,8 @@ def reward(s, p, load, realised, out):
 
 @kernel
 def observe(s, p, out):
-    """Write the features of ``FEATURES``."""
-    j = public.observe(s, p, out)
+    """Write the features of ``FEATURES`` behind the public ones, which ``out`` already holds."""
+    j = NUM_PUBLIC
     out[j] = s.balance[Account.PLATFORM] / (2000.0 * p.size)
     out[j + 1] = s.profit_mean / (200.0 * p.size)
     out[j + 2] = s.sales_ratio

@@ -6,6 +6,7 @@ from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import public
+from spiral_env.roles.public import NUM_PUBLIC
 from spiral_env.roles._levers import affordable, interpolate
 from spiral_env.roles._tables import Lever, features
 
@@ -101,8 +102,8 @@ def _rating_moments(s):
 
 @kernel
 def observe(s, p, out):
-    """Write the features of ``FEATURES``."""
-    j = public.observe(s, p, out)
+    """Write the features of ``FEATURES`` behind the public ones, which ``out`` already holds."""
+    j = NUM_PUBLIC
     mean, spread = _rating_moments(s)
     cap = p.book_cap * p.size * p.market_growth**s.level
     out[j] = s.balance[Account.TREASURY] / (4000.0 * p.size)

@@ -7,7 +7,7 @@ import math
 from spiral_env.core._jit import kernel
 from spiral_env.roles._tables import features
 
-__all__ = ["PUBLIC_FEATURES", "observe"]
+__all__ = ["NUM_PUBLIC", "PUBLIC_FEATURES", "observe"]
 
 PUBLIC_FEATURES = features(
     """
@@ -34,11 +34,12 @@ PUBLIC_FEATURES = features(
     months_left 0 1 share of the episode
     """
 )
+NUM_PUBLIC = len(PUBLIC_FEATURES)
 
 
 @kernel
 def observe(s, p, out):
-    """Write the public features to ``out[:21]``; returns how many."""
+    """Write the public features to the front of ``out``; returns how many."""
     out[0] = s.level / 10.0
     for k in range(3):
         out[1 + k] = 1.0 if s.stage == k else 0.0
@@ -59,4 +60,4 @@ def observe(s, p, out):
     out[18] = math.sin(angle)
     out[19] = math.cos(angle)
     out[20] = (s.max_cycles - s.month) / s.max_cycles
-    return 21
+    return NUM_PUBLIC

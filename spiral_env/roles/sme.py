@@ -10,8 +10,9 @@ from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import public
 from spiral_env.roles._levers import affordable, category, interpolate
 from spiral_env.roles._tables import Lever, features
+from spiral_env.roles.public import NUM_PUBLIC
 
-__all__ = ["FEATURES", "LEVERS", "WRITES", "count_members", "decide", "observe", "reward"]
+__all__ = ["FEATURES", "LEVERS", "WRITES", "count_members", "decide", "observe", "restated", "reward"]
 
 WRITES = "roles.sme"
 
@@ -49,6 +50,12 @@ FEATURES = public.PUBLIC_FEATURES + features(
     last*5 0 1 own last action, effort
     """
 )
+
+
+@kernel
+def restated(s, i):
+    """Whether SME ``i`` closes its business year with this month: caps and limits refer to its annual revenue."""
+    return (s.month - s.sme_entry[i]) % 12 == 0
 
 
 @kernel
@@ -101,7 +108,8 @@ def _choose_tier(s, p, i, wish, money, scale):
 def decide(s, p, i, action):
     """Turn five efforts of SME ``i`` into hygiene, membership, ESG, borrowing and sharing."""
     s.sme_action[i, :] = action
-    s.sme_annual[i] = 12.0 * s.sme_revenue[i]
+    if restated(s, i):
+        s.sme_annual[i] = 12.0 * s.sme_revenue[i]
     scale = _scale(s, p, i)
     money = max(0.0, s.sme_cash[i])
     joining = _choose_tier(s, p, i, category(action[1]), money, scale)
@@ -159,14 +167,13 @@ def reward(s, p, i, load, realised, out):
 
 @kernel
 def observe(s, p, i, out):
-    """Write the features of ``FEATURES`` for SME ``i``; ``out[:21]`` already holds the public ones."""
-    j = 21
-    annual = 12.0 * s.sme_revenue[i]
+    """Write the features of ``FEATURES`` for SME ``i``; which already holds the public ones."""
+    j = NUM_PUBLIC
     limit = p.loan_limit_green if s.sme_green[i] == 1 else p.loan_limit
     out[j] = s.sme_cash[i] / s.sme_revenue[i]
     out[j + 1] = s.sme_revenue[i] / s.sme_start_revenue[i]
     out[j + 2] = s.sme_growth[i] / 0.02
-    out[j + 3] = s.sme_loan[i] / (limit * annual)
+    out[j + 3] = s.sme_loan[i] / (limit * s.sme_annual[i])
     out[j + 4] = limit
     noise = 1.0 + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 16 + i)
     out[j + 5] = s.sme_premium_mean[i] * noise

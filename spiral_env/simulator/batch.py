@@ -6,10 +6,10 @@ import numpy as np
 
 from spiral_env.core._jit import entry_point
 from spiral_env.core.rng import Stream, uniform
-from spiral_env.simulator.month import advance, observe, rewards
+from spiral_env.simulator.month import advance, observe, rewards, summarise, workspace
 from spiral_env.simulator.reset import open_episode
 
-__all__ = ["draw_rows", "observe_rows", "open_rows", "step_rows"]
+__all__ = ["decode_rows", "draw_rows", "observe_rows", "open_rows", "step_rows"]
 
 
 @entry_point
@@ -37,24 +37,50 @@ def open_rows(states, params, law, seeds, mask, num_smes, max_cycles, start, sto
 
 
 @entry_point
-def step_rows(states, params, actions, mode, realised, order, vectors, scalars, start, stop):
-    """Advance the rows ``start:stop`` that are not done by one month.
+def decode_rows(levels, top, efforts, first):
+    """Levels ``[E, A, 5]`` (0 .. ``top`` ``[A, 5]``) to efforts ``[E, first:first + A, 5]``; -1, or where one is outside.
 
-    ``actions`` [E, 3 + N, 5] efforts; ``vectors`` [E, 3 + N, 3] k$ and ``scalars`` [E, 3 + N] are written
-    (zero for a row that was already done).
+    What is returned is the flat index of the first level outside its range.
     """
-    chance = np.empty(states[0].criticality.shape[0])
-    for e in range(start, stop):
-        if states[e].done == 1:
-            vectors[e] = 0.0
-            scalars[e] = 0.0
-            continue
-        advance(states[e], params[e], actions[e], order, chance)
-        rewards(states[e], params[e], mode, realised, vectors[e], scalars[e])
+    for e in range(levels.shape[0]):
+        for a in range(levels.shape[1]):
+            for k in range(levels.shape[2]):
+                level = levels[e, a, k]
+                if level < 0 or level > top[a, k]:
+                    return (e * levels.shape[1] + a) * levels.shape[2] + k
+                efforts[e, first + a, k] = level / top[a, k]
+    return -1
 
 
 @entry_point
-def observe_rows(states, params, it, business, finance, sme, it_b, business_b, finance_b, sme_b, start, stop):
-    """Write the observations of the rows ``start:stop`` (float32 [E, O] for IT, business, finance; [E, N, O] SMEs)."""
+def step_rows(states, params, actions, mode, realised, order, vectors, scalars, summary, observed, start, stop):
+    """Advance the rows ``start:stop`` that are not done by one month.
+
+    ``actions`` [E, 3 + N, 5] efforts; ``vectors`` [E, 3 + N, 3] k$ and ``scalars`` [E, 3 + N] are written
+    (zero for a row that was already done), ``summary`` [E, 4] as in ``SUMMARY``, and the observations where
+    ``observed`` (see ``observe_rows``) is not empty.
+    """
+    scratch = workspace(states[0])
     for e in range(start, stop):
-        observe(states[e], params[e], it[e], business[e], finance[e], sme[e], it_b, business_b, finance_b, sme_b)
+        s, p = states[e], params[e]
+        if s.done == 1:
+            vectors[e] = 0.0
+            scalars[e] = 0.0
+            continue
+        advance(s, p, actions[e], order, scratch)
+        rewards(s, p, mode, realised, vectors[e], scalars[e])
+        summarise(s, summary[e])
+        if observed.shape[0] > 0:
+            observe(s, p, observed, e, states.shape[0])
+
+
+@entry_point
+def observe_rows(states, params, summary, observed, mask, start, stop):
+    """Write the observations and summaries of the masked rows ``start:stop``.
+
+    ``observed`` float32 ``[E W]`` holds IT ``[E, O]``, business ``[E, O]``, finance ``[E, O]``, SMEs ``[E, N, O]``.
+    """
+    for e in range(start, stop):
+        if mask[e]:
+            summarise(states[e], summary[e])
+            observe(states[e], params[e], observed, e, states.shape[0])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from spiral_env.core._jit import kernel
-from spiral_env.core.ledger import NUM_PURPOSES, Account, Purpose, SmeSlot, post, post_sme, settle
+from spiral_env.core.ledger import NUM_PURPOSES, PURPOSE_CLASS, Account, Class, Phase, Purpose, SmeSlot, post, post_sme, settle
 
 __all__ = ["WRITES", "close_books", "loss_load"]
 
 WRITES = "simulator.closing"
+_CLASS = np.array(PURPOSE_CLASS)
 
 
 @kernel
@@ -35,9 +38,9 @@ def _owners_draw(s, p):
         s.sme_margin[i] += (net / s.sme_revenue[i] - s.sme_margin[i]) / 6.0
         spare = max(0.0, s.sme_cash[i] - p.owners_months * s.sme_revenue[i])
         draw = min(spare, p.owners_share * max(0.0, net))
-        post_sme(s, Purpose.OWNERS_DRAW, SmeSlot.CREDIT, i, Account.WORLD, draw)
+        post_sme(s, Purpose.OWNERS_DRAW, SmeSlot.CLOSING, i, Account.WORLD, draw)
         debt = max(0.0, -s.sme_cash[i])
-        post_sme(s, Purpose.OVERDRAFT, SmeSlot.CREDIT, i, Account.WORLD, p.overdraft_rate * debt)
+        post_sme(s, Purpose.OVERDRAFT, SmeSlot.CLOSING, i, Account.WORLD, p.overdraft_rate * debt)
 
 
 @kernel
@@ -53,9 +56,9 @@ def _values(s, p):
     operating = 0.0
     lost = 0.0
     for purpose in range(NUM_PURPOSES):
-        if purpose < Purpose.SUBSIDY:
+        if _CLASS[purpose] == Class.OPERATING:
             operating -= s.month_flow[purpose, Account.WORLD]
-        elif purpose >= Purpose.PREMIUM:
+        elif _CLASS[purpose] == Class.LOSS:
             lost += s.month_flow[purpose, Account.WORLD]
     expected = s.expected_breach
     fines = s.expected_privacy_fine
@@ -74,5 +77,5 @@ def close_books(s, p):
     _remit(s, p)
     _owners_draw(s, p)
     _overdrafts(s, p)
-    settle(s)
+    settle(s, Phase.CLOSING)
     _values(s, p)

@@ -12,13 +12,15 @@ from spiral_env.core._jit import first_compile_notice
 from spiral_env.core.params import DERIVED, PARAMETERS, PARAMS_DTYPE, Value, pack
 from spiral_env.core.state import FIELDS, capacity_for, state_dtype
 from spiral_env.roles import FEATURES, ROLES
-from spiral_env.simulator.batch import draw_rows, observe_rows, open_rows, step_rows
+from spiral_env.simulator.batch import decode_rows, draw_rows, observe_rows, open_rows, step_rows
+from spiral_env.simulator.month import SUMMARY
 
 __all__ = ["REWARD_MODES", "Engine", "World", "episode_seed"]
 
 REWARD_MODES = ("mixed", "selfish", "cooperative")
 _ORDER = np.arange(3, dtype=np.int64)
 _NUM_PARAMS = PARAMS_DTYPE.itemsize // 8
+_NOTHING = np.zeros(0, dtype=np.float32)
 _MASK64 = (1 << 64) - 1
 
 
@@ -43,11 +45,6 @@ class World:
     max_cycles: int
 
 
-def _bounds(role: str) -> np.ndarray:
-    table = FEATURES[role]
-    return np.array([[f.low for f in table], [f.high for f in table]], dtype=np.float64)
-
-
 def _range_rows(ranges: dict[str, tuple[float, float]]) -> np.ndarray:
     """[2, P] low and high of what the procedural world draws; equal where nothing is drawn."""
     rows = np.zeros((2, _NUM_PARAMS))
@@ -65,9 +62,11 @@ class Engine:
     Attributes:
         states: records, shape ``[E]``.
         params: parameter records, shape ``[E]``.
-        observations: role -> float32 ``[E, A, O]``.
+        observations: role -> float32 ``[E, A, O]``, each a contiguous part of ``observed``.
+        observed: float32 ``[E W]``.
         vectors: float64 ``[E, 3 + N, 3]`` (security, cost, value) in k$.
         scalars: float64 ``[E, 3 + N]``.
+        summary: float64 ``[E, 4]``, in the order of ``spiral_env.simulator.month.SUMMARY``.
     """
 
     def __init__(
@@ -84,79 +83,95 @@ class Engine:
         capacity = capacity_for(world.num_smes, int(self._base[0]["num_services"]))
         self.states = np.zeros(num_envs, dtype=state_dtype(capacity))
         self.params = np.repeat(self._base, num_envs)
-        self._param_rows = self.params.view(np.float64).reshape(num_envs, _NUM_PARAMS)
         self._ranges = _range_rows(world.ranges)
         self.vectors = np.zeros((num_envs, self.num_agents, 3))
         self.scalars = np.zeros((num_envs, self.num_agents))
-        agents = {"it": 1, "business": 1, "finance": 1, "sme": world.num_smes}
-        self.observations = {
-            role: np.zeros((num_envs, agents[role], len(FEATURES[role])), dtype=np.float32) for role in ROLES
-        }
-        self._bounds = tuple(_bounds(role) for role in ROLES)
+        self.summary = np.zeros((num_envs, len(SUMMARY)))
+        self._agents = {"it": 1, "business": 1, "finance": 1, "sme": world.num_smes}
+        width = sum(self._agents[role] * len(FEATURES[role]) for role in ROLES)
+        self.observed = np.zeros(num_envs * width, dtype=np.float32)
+        self._all = np.ones(num_envs, dtype=np.bool_)
         self._pool = ThreadPoolExecutor(num_threads) if num_threads > 1 else None
         self._slices = self._cut()
         self._ready: set[str] = set()
+        self._make_views()
+
+    def _make_views(self) -> None:
+        """Arrays that share memory with the buffers."""
+        self._state_words = self.states.view(np.int64).reshape(self.num_envs, -1)
+        self._param_rows = self.params.view(np.float64).reshape(self.num_envs, _NUM_PARAMS)
+        self.observations: dict[str, np.ndarray] = {}
+        at = 0
+        for role in ROLES:
+            shape = (self.num_envs, self._agents[role], len(FEATURES[role]))
+            size = int(np.prod(shape))
+            self.observations[role] = self.observed[at : at + size].reshape(shape)
+            at += size
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but views and threads, which an unpickled or copied engine makes anew."""
+        left_out = ("_state_words", "_param_rows", "observations", "_pool")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Take over the buffers of ``__getstate__``."""
+        self.__dict__.update(state)
+        self._pool = ThreadPoolExecutor(self.num_threads) if self.num_threads > 1 else None
+        self._make_views()
 
     def _cut(self) -> list[tuple[int, int]]:
         edges = np.linspace(0, self.num_envs, self.num_threads + 1).astype(int)
         return [(int(a), int(b)) for a, b in itertools.pairwise(edges) if b > a]
 
     def _run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
-        if self._pool is None:
-            if function.__name__ in self._ready:
-                function(*arguments, 0, self.num_envs)
-                return
+        """Call an entry point on all rows, in slices if there are threads."""
+        if function.__name__ not in self._ready:
             with first_compile_notice(function):
-                function(*arguments, 0, self.num_envs)
+                function(*arguments, 0, 0)
             self._ready.add(function.__name__)
+        if self._pool is None:
+            function(*arguments, 0, self.num_envs)
             return
-        with first_compile_notice(function):
-            start, _ = self._slices[0]
-            if not function.signatures:
-                function(*arguments, start, start)
-            for future in [self._pool.submit(function, *arguments, *part) for part in self._slices]:
-                future.result()
+        for future in [self._pool.submit(function, *arguments, *part) for part in self._slices]:
+            future.result()
 
     def reset(self, seeds: np.ndarray, mask: np.ndarray | None = None) -> None:
-        """Open an episode with its seed (int64 ``[E]``) in every masked row, and observe."""
-        chosen = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
-        self.states[chosen] = np.zeros(1, dtype=self.states.dtype)
-        self.params[chosen] = self._base
+        """Open an episode with its seed (int64 ``[E]``) in every masked row, and observe it."""
+        chosen = self._all if mask is None else mask
+        self._state_words[chosen] = 0
+        self._param_rows[chosen] = self._base.view(np.float64)
         if self.world.ranges:
             self._run(draw_rows, self._param_rows, self._ranges, seeds, chosen)
-        self._run(
-            open_rows,
-            self.states,
-            self.params,
-            self.world.law,
-            seeds,
-            chosen,
-            self.world.num_smes,
-            self.world.max_cycles,
-        )
+        smes, cycles = self.world.num_smes, self.world.max_cycles
+        self._run(open_rows, self.states, self.params, self.world.law, seeds, chosen, smes, cycles)
         self.scalars[chosen] = 0.0
         self.vectors[chosen] = 0.0
-        self.observe()
+        self.observe(chosen)
 
-    def step(self, efforts: np.ndarray, order: np.ndarray = _ORDER) -> None:
-        """Advance every row that is not done by a month under ``efforts`` ``[E, 3 + N, 5]``; do not observe."""
-        self._run(
-            step_rows, self.states, self.params, efforts, self.mode, self.realised, order, self.vectors, self.scalars
-        )
+    def decode(self, levels: np.ndarray, top: np.ndarray, efforts: np.ndarray, first: int) -> int:
+        """Levels int64 ``[E, A, 5]`` to efforts from agent ``first`` on; -1, or the index of a level outside ``top``."""
+        return int(decode_rows(levels, top, efforts, first))
 
-    def observe(self) -> None:
-        """Write the observations of all rows."""
-        o = self.observations
+    def step(self, efforts: np.ndarray, order: np.ndarray = _ORDER, *, observe: bool = True) -> None:
+        """Advance every row that is not done by a month under ``efforts`` ``[E, 3 + N, 5]``, and observe it."""
         self._run(
-            observe_rows,
+            step_rows,
             self.states,
             self.params,
-            o["it"][:, 0],
-            o["business"][:, 0],
-            o["finance"][:, 0],
-            o["sme"],
-            *self._bounds,
+            efforts,
+            self.mode,
+            self.realised,
+            order,
+            self.vectors,
+            self.scalars,
+            self.summary,
+            self.observed if observe else _NOTHING,
         )
+
+    def observe(self, mask: np.ndarray | None = None) -> None:
+        """Write the observations of all rows, or of the masked ones."""
+        chosen = self._all if mask is None else mask
+        self._run(observe_rows, self.states, self.params, self.summary, self.observed, chosen)
 
     def close(self) -> None:
         """End the worker threads."""

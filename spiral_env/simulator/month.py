@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from spiral_env.core._jit import kernel
-from spiral_env.core.ledger import open_month, settle
+from spiral_env.core.ledger import Phase, open_month, settle
 from spiral_env.core.state import Sum
-from spiral_env.roles import business, finance, it, public, sme
+from spiral_env.roles import business, finance, it, sme
+from spiral_env.roles.public import NUM_PUBLIC
 from spiral_env.simulator.closing import close_books, loss_load
 from spiral_env.simulator.reset import renew_seats
 from spiral_env.stages import feedback, reinforcement, spiral
@@ -19,48 +22,65 @@ from spiral_env.stages.value_addition import cybersecurity as add_security
 from spiral_env.stages.value_addition import digital_commerce as add_commerce
 from spiral_env.stages.value_addition import finance as add_finance
 
-__all__ = ["MIXED", "SELFISH", "COOPERATIVE", "advance", "observe", "rewards"]
+__all__ = ["MIXED", "SELFISH", "COOPERATIVE", "SUMMARY", "advance", "observe", "rewards", "summarise", "workspace"]
 
 MIXED, SELFISH, COOPERATIVE = 0, 1, 2
-NUM_PUBLIC = len(public.PUBLIC_FEATURES)
+SUMMARY = ("done", "collapsed", "spiral_height", "ecosystem_value")
+"""What the batch tells of every row after every month."""
+
+
+def _bounds(table):
+    """Low and high of a role's features: constants of the kernels."""
+    return np.array([f.low for f in table], np.float32), np.array([f.high for f in table], np.float32)
+
+
+_IT_LOW, _IT_HIGH = _bounds(it.FEATURES)
+_BUSINESS_LOW, _BUSINESS_HIGH = _bounds(business.FEATURES)
+_FINANCE_LOW, _FINANCE_HIGH = _bounds(finance.FEATURES)
+_SME_LOW, _SME_HIGH = _bounds(sme.FEATURES)
+
+
+@kernel
+def workspace(s):
+    """Scratch of a month: a value per service and a ticket per vulnerability."""
+    return np.empty(s.criticality.shape[0]), np.empty(s.v_uid.shape[0], np.int64)
 
 
 @kernel
 def _decide(s, p, actions):
     finance.release_budget(s, p, actions[2])
-    settle(s)
+    settle(s, Phase.RELEASE)
     it.decide(s, p, actions[0])
     business.decide(s, p, actions[1])
     finance.decide(s, p, actions[2])
     for i in range(s.num_smes):
         sme.decide(s, p, i, actions[3 + i])
     sme.count_members(s)
-    settle(s)
+    settle(s, Phase.DECISION)
 
 
 @kernel
-def _resource_aggregation(s, p, order):
+def _resource_aggregation(s, p, order, scratch):
     for k in range(3):
         if order[k] == 0:
             pool_commerce.aggregate(s, p)
         elif order[k] == 1:
             pool_finance.aggregate(s, p)
         else:
-            pool_security.aggregate(s, p)
+            pool_security.aggregate(s, p, scratch)
     reinforcement.reinforce(s, p)
-    settle(s)
 
 
 @kernel
-def _risk_governance(s, p, order, chance):
+def _risk_governance(s, p, order, scratch):
     for k in range(3):
         if order[k] == 0:
             govern_commerce.govern(s, p)
         elif order[k] == 1:
             govern_finance.govern(s, p)
         else:
-            govern_security.govern(s, p, chance)
-    settle(s)
+            govern_security.govern(s, p, scratch)
+    settle(s, Phase.GOVERNANCE)
 
 
 @kernel
@@ -72,17 +92,17 @@ def _value_addition(s, p, order):
             add_finance.add_value(s, p)
         else:
             add_security.add_value(s, p)
-    settle(s)
+    settle(s, Phase.VALUE)
 
 
 @kernel
-def advance(s, p, actions, order, chance):
+def advance(s, p, actions, order, scratch):
     """Move one ecosystem by a month under efforts ``actions`` of shape [3 + N, 5]; ``order`` of the domains."""
     s.month += 1
     open_month(s)
     _decide(s, p, actions)
-    _resource_aggregation(s, p, order)
-    _risk_governance(s, p, order, chance)
+    _resource_aggregation(s, p, order, scratch)
+    _risk_governance(s, p, order, scratch)
     _value_addition(s, p, order)
     close_books(s, p)
     feedback.aggregation_to_governance(s, p)
@@ -91,7 +111,7 @@ def advance(s, p, actions, order, chance):
     feedback.value_to_aggregation(s, p)
     _tally(s, p)
     renew_seats(s, p)
-    settle(s)
+    settle(s, Phase.TURN)
     fallen = s.trust_count >= p.collapse_trust_months or s.cash_count >= p.collapse_cash_months
     s.collapsed = 1 if fallen else 0
     s.done = 1 if fallen or s.month >= s.max_cycles else 0
@@ -188,22 +208,44 @@ def _tally_rewards(s, vectors, scalars):
 
 
 @kernel
-def _clip(out, bounds):
-    for k in range(bounds.shape[1]):
-        out[k] = min(max(out[k], bounds[0, k]), bounds[1, k])
+def summarise(s, out):
+    """Write what a caller looks at every month: see ``SUMMARY``."""
+    out[0] = s.done
+    out[1] = s.collapsed
+    out[2] = s.height
+    out[3] = s.ecosystem_value
 
 
 @kernel
-def observe(s, p, it_out, business_out, finance_out, sme_out, it_b, business_b, finance_b, sme_b):
-    """Write all observations (float32) within their bounds; ``*_b`` are [2, O] arrays of low and high."""
-    it.observe(s, p, it_out)
-    _clip(it_out, it_b)
-    business.observe(s, p, business_out)
-    _clip(business_out, business_b)
-    finance.observe(s, p, finance_out)
-    _clip(finance_out, finance_b)
-    shared = NUM_PUBLIC
+def _clip(out, low, high):
+    for k in range(low.shape[0]):
+        out[k] = min(max(out[k], low[k]), high[k])
+
+
+@kernel
+def observe(s, p, observed, e, rows):
+    """Write all observations of row ``e`` of ``rows``, within their bounds, each role's block behind the one before."""
+    at = e * _IT_LOW.shape[0]
+    seen = observed[at : at + _IT_LOW.shape[0]]
+    it.observe(s, p, seen)
+    _clip(seen, _IT_LOW, _IT_HIGH)
+    block = rows * _IT_LOW.shape[0]
+    at = block + e * _BUSINESS_LOW.shape[0]
+    out = observed[at : at + _BUSINESS_LOW.shape[0]]
+    out[:NUM_PUBLIC] = seen[:NUM_PUBLIC]
+    business.observe(s, p, out)
+    _clip(out, _BUSINESS_LOW, _BUSINESS_HIGH)
+    block += rows * _BUSINESS_LOW.shape[0]
+    at = block + e * _FINANCE_LOW.shape[0]
+    out = observed[at : at + _FINANCE_LOW.shape[0]]
+    out[:NUM_PUBLIC] = seen[:NUM_PUBLIC]
+    finance.observe(s, p, out)
+    _clip(out, _FINANCE_LOW, _FINANCE_HIGH)
+    block += rows * _FINANCE_LOW.shape[0]
+    width = _SME_LOW.shape[0]
     for i in range(s.num_smes):
-        sme_out[i, :shared] = it_out[:shared]
-        sme.observe(s, p, i, sme_out[i])
-        _clip(sme_out[i], sme_b)
+        at = block + (e * s.num_smes + i) * width
+        out = observed[at : at + width]
+        out[:NUM_PUBLIC] = seen[:NUM_PUBLIC]
+        sme.observe(s, p, i, out)
+        _clip(out, _SME_LOW, _SME_HIGH)

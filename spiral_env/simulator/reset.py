@@ -10,7 +10,7 @@ from spiral_env.core.rng import Stream, lognormal, normal, poisson, uniform
 from spiral_env.stages import feedback
 from spiral_env.stages.resource_aggregation.cybersecurity import NEVER, add_vulnerability, patch_delay
 from spiral_env.stages.resource_aggregation.digital_commerce import own_auc
-from spiral_env.stages.risk_governance._attack import expose, reach
+from spiral_env.stages.risk_governance._attack import expose, limited_mean, reach
 
 __all__ = ["LAW_COLUMNS", "open_episode", "open_seat", "renew_seats"]
 
@@ -55,6 +55,9 @@ def open_seat(s, p, i, age):
     s.sme_premium_mean[i] = 0.0
     s.sme_own_auc[i] = own_auc(p, s.sme_stock[i])
     s.sme_auc[i] = s.sme_own_auc[i]
+    s.sme_mean_loss[i] = limited_mean(p.sme_loss_mu - math.log(1000.0), p.sme_loss_sigma, s.sme_annual[i])
+    cap = p.fine_cap * s.sme_annual[i]
+    s.sme_mean_fine[i] = limited_mean(p.fine_mu - math.log(1000.0), p.fine_sigma, cap)
 
 
 @kernel
@@ -77,6 +80,16 @@ def _tiers(s):
 
 
 @kernel
+def _attraction(s, caller, k, degree):
+    """Weight of service ``k`` as the next callee; 0 if it is called already."""
+    for c in range(s.calls_end[caller - 1] if caller > 0 else 0, s.calls_end[caller]):
+        if s.callee[c] == k:
+            return 0.0
+    near = 1.0 if s.service_tier[k] > s.service_tier[caller] else 0.08
+    return (1.0 + degree[k]) * near
+
+
+@kernel
 def _pick_callee(s, caller, u, degree):
     """A service below the caller, by preferential attachment on in-degree (Barabasi & Albert 1999)."""
     total = 0.0
@@ -91,11 +104,16 @@ def _pick_callee(s, caller, u, degree):
 
 
 @kernel
-def _attraction(s, caller, k, degree):
-    if s.calls[caller, k] == 1:
-        return 0.0
-    near = 1.0 if s.service_tier[k] > s.service_tier[caller] else 0.08
-    return (1.0 + degree[k]) * near
+def _call(s, p, caller, mean, degree):
+    """Draw whom one service calls, behind the calls of those before it."""
+    s.calls_end[caller] = s.calls_end[caller - 1] if caller > 0 else 0
+    count = poisson(s.seed, 0, Stream.GRAPH, caller, mean)
+    for c in range(min(count, s.num_services - 1 - caller)):
+        callee = _pick_callee(s, caller, uniform(s.seed, 0, Stream.GRAPH, 64 + caller * 64 + c), degree)
+        if callee >= 0:
+            s.callee[s.calls_end[caller]] = callee
+            s.calls_end[caller] += 1
+            degree[callee] += 1.0
 
 
 @kernel
@@ -106,15 +124,9 @@ def _graph(s, p, degree):
     for k in range(n):
         degree[k] = 0.0
         upper += 1 if s.service_tier[k] < 2 else 0
-    for caller in range(n - 1):
+    for caller in range(n):
         callers = upper if s.service_tier[caller] < 2 else 4 * (n - upper)
-        mean = p.out_degree * n * (0.93 if s.service_tier[caller] < 2 else 0.28) / callers
-        count = poisson(s.seed, 0, Stream.GRAPH, caller, mean)
-        for c in range(min(count, n - 1 - caller)):
-            callee = _pick_callee(s, caller, uniform(s.seed, 0, Stream.GRAPH, 64 + caller * 64 + c), degree)
-            if callee >= 0:
-                s.calls[caller, callee] = 1
-                degree[callee] += 1.0
+        _call(s, p, caller, p.out_degree * n * (0.93 if s.service_tier[caller] < 2 else 0.28) / callers, degree)
     total = 0.0
     for k in range(n):
         s.criticality[k] = (1.0 + degree[k]) * (0.5 + uniform(s.seed, 0, Stream.CRITICALITY, k))
@@ -139,7 +151,8 @@ def _mean_reach(s, p, chance):
 def _backlog(s, p, law):
     """Open vulnerabilities at the start: a bootstrap sample of the law reached under the average firm."""
     count = poisson(s.seed, 0, Stream.BACKLOG, 0, p.backlog_open * s.num_services / 12.0)
-    for uid in range(min(count, s.v_uid.shape[0])):
+    s.num_open = min(count, s.v_uid.shape[0])
+    for uid in range(s.num_open):
         row = int(uniform(s.seed, 0, Stream.BACKLOG, 1 + 2 * uid) * law.shape[0])
         tier = int(law[row, 0])
         first, size = 0, 0
@@ -150,10 +163,9 @@ def _backlog(s, p, law):
         service = first + int(uniform(s.seed, 0, Stream.BACKLOG, 2 + 2 * uid) * size)
         patch_month = 0 if law[row, 5] > 0.0 else patch_delay(s, p, uid)
         known = int(law[row, 4])
-        add_vulnerability(s, p, uid, 0, law[row, 3], int(law[row, 1]), service, law[row, 2], patch_month, NEVER, known)
-        s.v_kev[s.num_open - 1] = int(law[row, 6])
-    for j in range(s.v_fixed.shape[0]):
-        s.v_fixed[j] = -1
+        kind, cvss, epss = int(law[row, 1]), law[row, 2], law[row, 3]
+        add_vulnerability(s, uid, uid, epss, kind, service, cvss, patch_month, NEVER, known)
+        s.v_kev[uid] = int(law[row, 6])
 
 
 @kernel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account
 from spiral_env.stages.stock import AGGREGATION, GOVERNANCE, VALUE
@@ -14,9 +16,8 @@ WRITES = "spiral"
 @kernel
 def power_mean(a, b, c, d):
     """Power mean with exponent -2: the scarcest resource weighs most."""
-    tiny = 1e-3
-    total = max(a, tiny) ** -2.0 + max(b, tiny) ** -2.0 + max(c, tiny) ** -2.0 + max(d, tiny) ** -2.0
-    return (total / 4.0) ** -0.5
+    a, b, c, d = max(a, 1e-3), max(b, 1e-3), max(c, 1e-3), max(d, 1e-3)
+    return math.sqrt(4.0 / (1.0 / (a * a) + 1.0 / (b * b) + 1.0 / (c * c) + 1.0 / (d * d)))
 
 
 @kernel

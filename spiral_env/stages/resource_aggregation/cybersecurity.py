@@ -7,13 +7,31 @@ import math
 import numpy as np
 
 from spiral_env.core._jit import kernel
-from spiral_env.core.rng import Stream, poisson, uniform
+from spiral_env.core.rng import Stream, poisson, stream_key, unit
 from spiral_env.stages.stock import AGGREGATION, GOVERNANCE, stock
 
-__all__ = ["NEVER", "WRITES", "add_vulnerability", "aggregate", "draw_epss", "forget"]
+__all__ = [
+    "BIRTH_SHIFT",
+    "FAILED",
+    "ISOLATED",
+    "NEVER",
+    "OPEN",
+    "PATCHED",
+    "WRITES",
+    "add_vulnerability",
+    "aggregate",
+    "draw_epss",
+    "patch_delay",
+    "rank_of_threat",
+]
 
 WRITES = "resource_aggregation.cybersecurity"
-NEVER = 1_000_000
+OPEN, PATCHED, FAILED, ISOLATED = 0, 1, 2, 3
+"""What ``v_fate`` says of a vulnerability in a month."""
+NEVER = 32_000
+BIRTH_SHIFT = 10
+"""A vulnerability's key is ``birth month * 1024 + k``."""
+_TAKEN = np.iinfo(np.int64).max
 DRAWS = 16
 """Draws reserved for one vulnerability under its key."""
 
@@ -32,53 +50,75 @@ _CVSS_HIGH = np.array([10.0, 8.9, 6.9, 3.9])
 def draw_epss(u):
     """EPSS at quantile ``u``: log-linear between the published quantiles of all scored CVEs."""
     k = 0
-    while u > _EPSS_AT[k + 1]:
-        k += 1
+    for quantile in _EPSS_AT[1:-1]:
+        k += int(u > quantile)
     weight = (u - _EPSS_AT[k]) / (_EPSS_AT[k + 1] - _EPSS_AT[k])
     return math.exp(_LN_EPSS[k] + weight * (_LN_EPSS[k + 1] - _LN_EPSS[k]))
 
 
 @kernel
 def _pick(shares, u):
+    """Index drawn by shares that add to one; what is missing goes to the last."""
     total = 0.0
-    for k in range(shares.shape[0]):
+    picked = 0
+    for k in range(shares.shape[0] - 1):
         total += shares[k]
-        if u < total:
-            return k
-    return shares.shape[0] - 1
+        picked += int(u >= total)
+    return picked
 
 
 @kernel
-def _free_slot(s):
-    """Index of a free slot; a full backlog sends its item of least EPSS to the aggregate tail."""
+def _rank_by_epss(s, tickets):
+    """One word a slot, in the order of EPSS to 2^-40; its last ten bits are the slot."""
+    for j in range(s.num_open):
+        tickets[j] = (int(s.v_epss[j] * 1_099_511_627_776.0) << 10) | j
+
+
+@kernel
+def _free_slot(s, tickets):
+    """A free slot; a full backlog sends the item of least EPSS of those open before to the aggregate tail."""
     if s.num_open < s.v_uid.shape[0]:
         s.num_open += 1
         return s.num_open - 1
-    least = 0
+    least = tickets[0]
     for j in range(1, s.num_open):
-        if s.v_epss[j] < s.v_epss[least]:
-            least = j
-    s.tail[s.v_service[least]] += s.v_hazard[least]
-    return least
+        least = min(least, tickets[j])
+    slot = least & 1023
+    tickets[slot] = _TAKEN
+    s.tail[s.v_service[slot]] += s.v_hazard[slot]
+    return slot
 
 
 @kernel
-def add_vulnerability(s, p, uid, severity, epss, kind, service, cvss, patch_month, kev_month, known):
-    """Open one vulnerability; its detection threshold is an exponential draw above the hazard so far."""
-    j = _free_slot(s)
-    s.v_uid[j] = uid
-    s.v_birth[j] = s.month
-    s.v_service[j] = service
-    s.v_class[j] = kind
-    s.v_cvss[j] = cvss
+def rank_of_threat(threat):
+    """Rank in [0, 1] of EPSS x relative criticality: the logistic form of its log-normal law."""
+    z = (math.log(threat) + 4.68) / 1.51
+    return 1.0 / (1.0 + math.exp(-1.702 * z))
+
+
+@kernel
+def _grade(s, j, epss):
+    """Set EPSS and what follows from it."""
     s.v_epss[j] = epss
     s.v_hazard[j] = -math.log(1.0 - epss)
-    s.v_patch_month[j] = patch_month
+    s.v_rank[j] = rank_of_threat(epss * s.criticality[s.v_service[j]] * s.num_services)
+
+
+@kernel
+def add_vulnerability(s, j, uid, epss, kind, service, cvss, patch_month, kev_month, known):
+    """Open one vulnerability in slot ``j``; it is found at an exponential threshold above the hazard so far."""
+    s.v_uid[j] = uid
+    s.v_service[j] = service
+    s.v_tier[j] = s.service_tier[service]
+    s.v_class[j] = kind
+    s.v_cvss[j] = cvss
+    _grade(s, j, epss)
+    s.v_patch_month[j] = min(patch_month, NEVER)
     s.v_kev_month[j] = kev_month
     s.v_kev[j] = 0
     s.v_known[j] = known
-    threshold = -math.log(uniform(s.seed, 0, Stream.VULNERABILITY, uid * DRAWS + 9))
-    s.v_detect[j] = s.detect_hazard[kind] + threshold
+    draw = unit(stream_key(s.seed, 0, Stream.VULNERABILITY), uid * DRAWS + 9)
+    s.v_detect[j] = s.detect_hazard[kind] - math.log(draw)
 
 
 @kernel
@@ -90,44 +130,54 @@ def _geometric(u, rate):
 @kernel
 def patch_delay(s, p, uid):
     """Month in which a vulnerability without a patch gets one."""
-    return s.month + _geometric(uniform(s.seed, 0, Stream.VULNERABILITY, uid * DRAWS + 7), p.patch_rate)
+    draw = unit(stream_key(s.seed, 0, Stream.VULNERABILITY), uid * DRAWS + 7)
+    return s.month + _geometric(draw, p.patch_rate)
 
 
 @kernel
-def _arrive(s, p, k, shock):
+def _known_exploited(p, month, entry, lag):
+    """Month in which a vulnerability enters the known-exploited catalogue, or NEVER."""
+    if entry >= p.kev_share:
+        return NEVER
+    if lag <= p.kev_at_once:
+        return month
+    return min(NEVER, month + int(math.ceil(-p.kev_lag * math.log((1.0 - lag) / (1.0 - p.kev_at_once)))))
+
+
+@kernel
+def _arrive(s, p, k, shock, tickets):
     """Draw the k-th arrival of the month; every draw is keyed by its birth (month, k)."""
-    uid = s.month * 1024 + k
-    key = uid * DRAWS
-    service = int(uniform(s.seed, 0, Stream.VULNERABILITY, key) * s.num_services)
-    severity = _pick(p.severity_share, uniform(s.seed, 0, Stream.VULNERABILITY, key + 1))
-    kind = _pick(p.class_share, uniform(s.seed, 0, Stream.VULNERABILITY, key + 2))
-    epss = draw_epss(uniform(s.seed, 0, Stream.VULNERABILITY, key + 3)) * p.severity_epss[severity]
+    uid = (s.month << BIRTH_SHIFT) + k
+    key = stream_key(s.seed, 0, Stream.VULNERABILITY)
+    first = uid * DRAWS
+    service = int(unit(key, first) * s.num_services)
+    severity = _pick(p.severity_share, unit(key, first + 1))
+    kind = _pick(p.class_share, unit(key, first + 2))
+    epss = draw_epss(unit(key, first + 3)) * p.severity_epss[severity]
     spread = _CVSS_HIGH[severity] - _CVSS_LOW[severity]
-    cvss = _CVSS_LOW[severity] + spread * uniform(s.seed, 0, Stream.VULNERABILITY, key + 4)
-    kev_month = NEVER
-    if uniform(s.seed, 0, Stream.VULNERABILITY, key + 5) < p.kev_share:
-        lag = uniform(s.seed, 0, Stream.VULNERABILITY, key + 8)
-        late = -p.kev_lag * math.log((1.0 - lag) / (1.0 - p.kev_at_once)) if lag > p.kev_at_once else 0.0
-        kev_month = s.month + int(math.ceil(late))
+    cvss = _CVSS_LOW[severity] + spread * unit(key, first + 4)
+    kev_month = _known_exploited(p, s.month, unit(key, first + 5), unit(key, first + 8))
     patch_month = s.month
-    if uniform(s.seed, 0, Stream.VULNERABILITY, key + 6) >= p.patch_at_birth:
+    if unit(key, first + 6) >= p.patch_at_birth:
         patch_month = patch_delay(s, p, uid)
     if shock:
-        kind, epss, cvss, severity = 2, p.shock_epss, 10.0, 0
-    add_vulnerability(s, p, uid, severity, min(epss, 0.97), kind, service, cvss, patch_month, kev_month, 0)
+        kind, epss, cvss = 2, p.shock_epss, 10.0
+    slot = _free_slot(s, tickets)
+    add_vulnerability(s, slot, uid, min(epss, 0.97), kind, service, cvss, patch_month, kev_month, 0)
 
 
 @kernel
-def forget(s, j):
+def _forget(s, j):
     """Close slot ``j``: the last open item takes its place."""
     last = s.num_open - 1
     s.v_uid[j] = s.v_uid[last]
-    s.v_birth[j] = s.v_birth[last]
     s.v_service[j] = s.v_service[last]
+    s.v_tier[j] = s.v_tier[last]
     s.v_class[j] = s.v_class[last]
     s.v_cvss[j] = s.v_cvss[last]
     s.v_epss[j] = s.v_epss[last]
     s.v_hazard[j] = s.v_hazard[last]
+    s.v_rank[j] = s.v_rank[last]
     s.v_patch_month[j] = s.v_patch_month[last]
     s.v_kev_month[j] = s.v_kev_month[last]
     s.v_kev[j] = s.v_kev[last]
@@ -138,19 +188,26 @@ def forget(s, j):
 
 @kernel
 def _close_patched(s):
-    """Drop what was patched last month (``v_fixed`` names the month)."""
-    for j in range(s.num_open - 1, -1, -1):
-        if s.v_fixed[j] == s.month - 1:
-            forget(s, j)
+    """Drop what was patched last month."""
+    left = s.patched
+    j = s.num_open
+    while left > 0:
+        j -= 1
+        if s.v_fate[j] == PATCHED:
+            _forget(s, j)
+            left -= 1
 
 
 @kernel
-def _arrivals(s, p):
+def _arrivals(s, p, tickets):
     """Poisson(.8 S surface) new vulnerabilities, and a scenario's shock."""
     count = poisson(s.seed, s.month, Stream.ARRIVALS, 0, p.arrival_rate * s.num_services * s.surface)
     shocks = int(p.shock_count) if s.month == int(p.shock_month) else 0
+    if s.num_open + count + shocks > s.v_uid.shape[0]:
+        _rank_by_epss(s, tickets)
+        tickets[s.num_open :] = _TAKEN
     for k in range(count + shocks):
-        _arrive(s, p, k, k >= count)
+        _arrive(s, p, k, k >= count, tickets)
     s.arrivals = count + shocks
     s.recent_arrivals[s.month % 12] = s.arrivals
 
@@ -187,26 +244,36 @@ def _false_findings(s, p):
 
 
 @kernel
-def _discover(s, p):
-    """Entries in the known-exploited catalogue, and what the tools or outsiders have found."""
+def _catalogue(s, p):
+    """Entries in the known-exploited catalogue this month."""
+    entries = 0
+    for j in range(s.num_open):
+        entries += int(s.v_kev_month[j] == s.month)
+    if entries == 0:
+        return
     for j in range(s.num_open):
         if s.v_kev_month[j] == s.month:
             s.v_kev[j] = 1
             if s.v_epss[j] < p.kev_epss:
-                s.v_epss[j] = p.kev_epss
-                s.v_hazard[j] = -math.log(1.0 - p.kev_epss)
-        if s.v_detect[j] <= s.detect_hazard[s.v_class[j]]:
-            s.v_known[j] = 1
+                _grade(s, j, p.kev_epss)
 
 
 @kernel
-def aggregate(s, p):
+def _discover(s):
+    """What the tools or outsiders have found by now."""
+    for j in range(s.num_open):
+        s.v_known[j] |= int(s.v_detect[j] <= s.detect_hazard[s.v_class[j]])
+
+
+@kernel
+def aggregate(s, p, scratch):
     """Close what was patched, buy tools, let vulnerabilities arrive and be found."""
     _close_patched(s)
     s.intel = stock(s, p, s.intel, s.intel_effort, GOVERNANCE, 1.0)
     for j in range(s.num_services):
         s.tail[j] *= 1.0 - p.tail_decay
-    _arrivals(s, p)
+    _arrivals(s, p, scratch[1])
     _tools(s, p)
     _false_findings(s, p)
-    _discover(s, p)
+    _catalogue(s, p)
+    _discover(s)

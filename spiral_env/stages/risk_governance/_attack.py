@@ -6,8 +6,11 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.rng import Stream, lognormal, uniform
+from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT, ISOLATED, PATCHED
 
-__all__ = ["attack_platform", "campaign", "expose", "limited_mean", "reach", "sme_hazard"]
+_FINE = 1_073_741_824.0
+
+__all__ = ["attack_platform", "campaign", "expose", "limited_mean", "reach", "sme_hazards", "spill"]
 
 
 @kernel
@@ -27,67 +30,112 @@ def campaign(s, p):
 
 
 @kernel
-def _tally_known(s, j, tier, exposure):
-    s.tier_known[tier] += 1.0
-    s.tier_exposure[tier] += s.v_epss[j] * exposure
-    s.tier_worst[tier] = max(s.tier_worst[tier], s.v_epss[j])
-    s.tier_kev[tier] += s.v_kev[j]
+def _expose_patched(s, j):
+    """What landed in ``now`` is exposed for the late share; in ``batch`` all month, and late into the next."""
+    service = s.v_service[j]
+    hazard = s.v_hazard[j]
+    if s.posture[s.v_tier[j]] == 2:
+        s.base_hazard[service] += hazard * s.delay
+    else:
+        s.base_hazard[service] += hazard
+        s.carry_hazard[service] += hazard * s.delay
+
+
+@kernel
+def _hazards(s, p):
+    """Hazard each service shows this month; isolated items count half."""
+    for k in range(s.num_services):
+        s.base_hazard[k] = s.carry_hazard[k] + s.tail[k]
+        s.carry_hazard[k] = 0.0
+    for j in range(s.num_open):
+        if s.v_fate[j] == PATCHED:
+            _expose_patched(s, j)
+        else:
+            relief = p.isolation_relief if s.v_fate[j] == ISOLATED else 1.0
+            s.base_hazard[s.v_service[j]] += s.v_hazard[j] * relief
+    for k in range(s.num_services):
+        s.base_hazard[k] *= p.exposure[s.service_tier[k]]
+
+
+@kernel
+def _tally_known(s, p):
+    """What IT knows of each tier and is still open; EPSS is summed in units of 2^-30. Returns how many are known."""
+    edges, cores, inners = 0, 0, 0
+    edge_listed, core_listed, inner_listed = 0, 0, 0
+    edge_threat, core_threat, inner_threat = 0, 0, 0
+    edge_worst, core_worst, inner_worst = 0, 0, 0
+    for j in range(s.num_open):
+        known = int(s.v_known[j] == 1) & int(s.v_fate[j] != PATCHED)
+        threat = int(s.v_epss[j] * _FINE)
+        listed = int(s.v_kev[j] == 1)
+        edge = known & int(s.v_tier[j] == 0)
+        core = known & int(s.v_tier[j] == 1)
+        inner = known & int(s.v_tier[j] == 2)
+        edges, cores, inners = edges + edge, cores + core, inners + inner
+        edge_listed, core_listed = edge_listed + (edge & listed), core_listed + (core & listed)
+        inner_listed += inner & listed
+        edge_threat, core_threat = edge_threat + edge * threat, core_threat + core * threat
+        inner_threat += inner * threat
+        edge_worst, core_worst = max(edge_worst, edge * threat), max(core_worst, core * threat)
+        inner_worst = max(inner_worst, inner * threat)
+    _store_tier(s, p, 0, edges, edge_listed, edge_threat, edge_worst)
+    _store_tier(s, p, 1, cores, core_listed, core_threat, core_worst)
+    _store_tier(s, p, 2, inners, inner_listed, inner_threat, inner_worst)
+    return edges + cores + inners
+
+
+@kernel
+def _store_tier(s, p, tier, known, listed, threat, worst):
+    s.tier_known[tier] = known
+    s.tier_kev[tier] = listed
+    s.tier_exposure[tier] = p.exposure[tier] * threat / _FINE
+    s.tier_worst[tier] = worst / _FINE
+
+
+@kernel
+def _still_open(s, known):
+    """Open by age at the end of months 1, 3 and 12, and the share of the known without a patch."""
+    fresh, quarter, year, without = 0, 0, 0, 0
+    for j in range(s.num_open):
+        left = int(s.v_fate[j] != PATCHED)
+        birth = s.v_uid[j] >> BIRTH_SHIFT
+        fresh += left & int(birth == s.month)
+        quarter += left & int(birth == s.month - 2)
+        year += left & int(birth == s.month - 11)
+        without += left & s.v_known[j] & int(s.v_patch_month[j] > s.month)
+    s.open_at[0] = fresh
+    s.open_at[1] = quarter if s.month > 2 else 0
+    s.open_at[2] = year if s.month > 11 else 0
+    s.unpatchable = without / max(1, known)
 
 
 @kernel
 def expose(s, p):
-    """Hazard each service shows this month, and what IT knows at its end.
-
-    Landed in ``now``: exposed for the late share. Landed in ``batch``: exposed all month, and the late share
-    of the next. Isolated: half.
-    """
-    for k in range(s.num_services):
-        s.base_hazard[k] = s.carry_hazard[k] + s.tail[k] * p.exposure[s.service_tier[k]]
-        s.carry_hazard[k] = 0.0
-    s.tier_known[:] = 0.0
-    s.tier_exposure[:] = 0.0
-    s.tier_worst[:] = 0.0
-    s.tier_kev[:] = 0.0
-    s.open_at[:] = 0.0
-    known = 0
-    without = 0
-    for j in range(s.num_open):
-        service = s.v_service[j]
-        tier = s.service_tier[service]
-        exposure = p.exposure[tier]
-        hazard = s.v_hazard[j] * exposure
-        if s.v_fixed[j] == s.month:
-            if s.posture[tier] == 2:
-                s.base_hazard[service] += hazard * s.delay
-            else:
-                s.base_hazard[service] += hazard
-                s.carry_hazard[service] += hazard * s.delay
-            continue
-        s.base_hazard[service] += hazard * (p.isolation_relief if s.v_fixed[j] == -3 else 1.0)
-        age = s.month - s.v_birth[j]
-        if s.v_birth[j] > 0 and (age == 0 or age == 2 or age == 11):
-            s.open_at[0 if age == 0 else 1 if age == 2 else 2] += 1.0
-        if s.v_known[j] == 1:
-            known += 1
-            without += 1 if s.v_patch_month[j] > s.month else 0
-            _tally_known(s, j, tier, exposure)
-    s.unpatchable = without / max(1, known)
+    """What the month's patches leave: hazard shown, and what IT knows at its end."""
+    _hazards(s, p)
+    _still_open(s, _tally_known(s, p))
 
 
 @kernel
 def reach(s, p, entry, spread, chance):
     """Criticality reached from an entry service: noisy-or along calls at .5 (1 - .8 m) each."""
+    call = s.calls_end[entry - 1] if entry > 0 else 0
+    if call == s.calls_end[entry]:
+        return s.criticality[entry]
     q = p.call_reach * (1.0 - p.module_isolation * spread)
     total = 0.0
-    for k in range(s.num_services):
-        chance[k] = 1.0 if k == entry else 0.0
     for k in range(entry, s.num_services):
-        if chance[k] == 0.0:
-            continue
-        total += s.criticality[k] * chance[k]
-        for b in range(k + 1, s.num_services):
-            if s.calls[k, b] == 1:
-                chance[b] = 1.0 - (1.0 - chance[b]) * (1.0 - q * chance[k])
+        chance[k] = 0.0
+    chance[entry] = 1.0
+    for k in range(entry, s.num_services):
+        mine = chance[k]
+        end = s.calls_end[k]
+        if mine > 0.0:
+            total += s.criticality[k] * mine
+            for c in range(call, end):
+                callee = s.callee[c]
+                chance[callee] = 1.0 - (1.0 - chance[callee]) * (1.0 - q * mine)
+        call = end
     return total
 
 
@@ -103,10 +151,13 @@ def limited_mean(mu, sigma, cap):
 
 
 @kernel
-def sme_hazard(s, p, i):
-    """Own hazard: .48 % x 6^(.45 - hygiene) x intelligence x threat of the level."""
-    base = p.sme_hazard * p.hygiene_ratio ** (p.hygiene_reference - s.sme_hygiene[i])
-    return p.attacks * min(1.0, base * s.intel_factor * p.threat_growth**s.level)
+def sme_hazards(s, p):
+    """Own hazard of every SME: .48 % x 6^(.45 - hygiene) x intelligence x threat of the level."""
+    common = p.sme_hazard * s.intel_factor * p.threat_growth**s.level
+    ratio = math.log(p.hygiene_ratio)
+    for i in range(s.num_smes):
+        hazard = common * math.exp(ratio * (p.hygiene_reference - s.sme_hygiene[i]))
+        s.sme_own_hazard[i] = p.attacks * min(1.0, hazard)
 
 
 @kernel
@@ -116,12 +167,18 @@ def _isolation(s, p):
 
 
 @kernel
+def spill(s, p):
+    """Chance that a platform event reaches a tenant."""
+    return min(1.0, p.spill * _isolation(s, p))
+
+
+@kernel
 def _member_hazard(s, p):
     """Hazard of the platform through compromised members, spread over the edge services."""
     total = 0.0
     for i in range(s.num_smes):
         if s.sme_member[i] > 0:
-            total += sme_hazard(s, p, i)
+            total += s.sme_own_hazard[i]
     return total * p.member_entry * p.sme_scale * _isolation(s, p)
 
 

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-import math
-
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
-from spiral_env.core.rng import Stream, uniform
+from spiral_env.core.rng import Stream, stream_key, uniform, unit
+from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT, FAILED, ISOLATED, OPEN, PATCHED
 
-__all__ = ["plan_and_patch", "priority", "rank_of_threat"]
+__all__ = ["plan_and_patch", "priority"]
 
-DRAWS = 1024
+ATTEMPTS = 1024
 """Months reserved for one vulnerability's patch attempts under its key."""
 
 
 @kernel
-def rank_of_threat(threat):
-    """Rank in [0, 1] of EPSS x relative criticality: the logistic form of its log-normal law."""
-    z = (math.log(threat) + 4.68) / 1.51
-    return 1.0 / (1.0 + math.exp(-1.702 * z))
-
-
-@kernel
-def priority(ranking, cvss, threat):
+def priority(ranking, cvss, rank):
     """(1 - rho) CVSS/10 + rho rank(EPSS x criticality)."""
-    return (1.0 - ranking) * cvss / 10.0 + ranking * rank_of_threat(threat)
+    return (1.0 - ranking) * cvss / 10.0 + ranking * rank
 
 
 @kernel
-def _score(s, mode):
-    """Priority of what is known and patchable in the tiers of one posture; -1 for all else."""
+def _ticket(s, j, score):
+    """One word that orders the queue: score in [0, 8) to 2^-30, then the older key; its last ten bits are the slot."""
+    return (int(score * 1_073_741_824.0) << 30) | ((1_048_575 - s.v_uid[j]) << 10) | j
+
+
+@kernel
+def _queue(s, tickets):
+    """Tickets of what is known and patchable outside deferred tiers, ``now`` before ``batch``; -1 for all else."""
+    edge, core, internal = s.posture[0], s.posture[1], s.posture[2]
     for j in range(s.num_open):
-        s.v_score[j] = -1.0
-        if s.v_known[j] == 1 and s.v_patch_month[j] <= s.month:
-            service = s.v_service[j]
-            if s.posture[s.service_tier[service]] == mode:
-                threat = s.v_epss[j] * s.criticality[service] * s.num_services
-                s.v_score[j] = priority(s.ranking, s.v_cvss[j], threat)
+        mode = edge if s.v_tier[j] == 0 else core if s.v_tier[j] == 1 else internal
+        ready = int(s.v_known[j] == 1) & int(s.v_patch_month[j] <= s.month) & int(mode > 0)
+        ticket = _ticket(s, j, priority(s.ranking, s.v_cvss[j], s.v_rank[j]) + 2.0 * mode)
+        tickets[j] = ready * (ticket + 1) - 1
+
+
+@kernel
+def _call_next(tickets, count):
+    """Slot of the highest ticket, which is then void; -1 if none is left."""
+    best = -1
+    for j in range(count):
+        best = max(best, tickets[j])
+    if best < 0:
+        return -1
+    slot = best & 1023
+    tickets[slot] = -1
+    return slot
 
 
 @kernel
@@ -54,40 +64,41 @@ def _agree(s, p):
 
 
 @kernel
-def _next(s):
-    """Item of the highest score; -1 if none is left."""
-    best = -1
-    highest = -1.0
-    for j in range(s.num_open):
-        if s.v_score[j] > highest:
-            best = j
-            highest = s.v_score[j]
-    return best
+def _try(s, p, j, key):
+    """Patch slot ``j``: it lands, or fails and takes its service down."""
+    if unit(key, s.v_uid[j] * ATTEMPTS + s.month) < p.patch_failure[s.posture[s.v_tier[j]]]:
+        s.v_fate[j] = FAILED
+        s.failed += 1
+        s.outage_hours += p.failure_hours * p.outage_weight * s.criticality[s.v_service[j]]
+    else:
+        s.v_fate[j] = PATCHED
+        s.patched += 1
+        s.patched_age += s.month - (s.v_uid[j] >> BIRTH_SHIFT) + 1.0
 
 
 @kernel
-def _land(s, p, mode, hours, money):
-    """Patch the tiers in one posture until hours, money or candidates end; returns hours and money left."""
-    price = p.patch_cost[mode] * p.size
-    _score(s, mode)
-    while hours >= p.patch_hours[mode] and money >= price:
-        j = _next(s)
+def _land(s, p, money, scratch):
+    """Patch in the order of the queue what hours and money allow; returns money left and attempts in ``now``."""
+    tickets = scratch[1]
+    key = stream_key(s.seed, 0, Stream.PATCH_FAILURE)
+    hours = s.hours - s.false_findings * p.false_hours
+    attempts = 0
+    least_hours = min(p.patch_hours[1], p.patch_hours[2])
+    least_price = min(p.patch_cost[1], p.patch_cost[2]) * p.size
+    _queue(s, tickets)
+    while hours >= least_hours and money >= least_price:
+        j = _call_next(tickets, s.num_open)
         if j < 0:
             break
-        s.v_score[j] = -1.0
-        hours -= p.patch_hours[mode]
-        money -= price
-        s.patching_cost += price
-        key = s.v_uid[j] * DRAWS + s.month
-        if uniform(s.seed, 0, Stream.PATCH_FAILURE, key) < p.patch_failure[mode]:
-            s.v_fixed[j] = -2
-            s.failed += 1
-            s.outage_hours += p.failure_hours * p.outage_weight * s.criticality[s.v_service[j]]
-        else:
-            s.v_fixed[j] = s.month
-            s.patched += 1
-            s.patched_age += s.month - s.v_birth[j] + 1.0
-    return hours, money
+        mode = s.posture[s.v_tier[j]]
+        price = p.patch_cost[mode] * p.size
+        if hours >= p.patch_hours[mode] and money >= price:
+            hours -= p.patch_hours[mode]
+            money -= price
+            s.patching_cost += price
+            attempts += mode - 1
+            _try(s, p, j, key)
+    return money, attempts
 
 
 @kernel
@@ -103,43 +114,55 @@ def _cascades(s, p):
     """Two coupled services patched ``now`` in one month risk a cascade."""
     touched = 0
     for j in range(s.num_open):
-        if s.v_fixed[j] == s.month and s.posture[s.service_tier[s.v_service[j]]] == 2:
-            touched |= 1 << s.v_service[j]
+        if s.v_fate[j] == PATCHED and s.posture[s.v_tier[j]] == 2:
+            touched |= 1 << int(s.v_service[j])
     if touched == 0:
         return
     for a in range(s.num_services):
         if touched >> a & 1 == 0:
             continue
-        for b in range(s.num_services):
-            if s.calls[a, b] == 1 and touched >> b & 1 == 1:
+        for c in range(s.calls_end[a - 1] if a > 0 else 0, s.calls_end[a]):
+            b = int(s.callee[c])
+            if touched >> b & 1 == 1:
                 if uniform(s.seed, s.month, Stream.CASCADE, a * 64 + b) < p.cascade_probability:
                     reach = s.criticality[a] + s.criticality[b]
                     s.outage_hours += p.cascade_hours * p.outage_weight * reach
 
 
 @kernel
-def _isolate(s, p, money):
-    """In tiers under ``now``, take the worst known items without a patch off the net (``v_fixed`` = -3)."""
-    for tier in range(3):
-        if s.posture[tier] != 2:
-            continue
-        for _ in range(int(p.isolation_count)):
-            best = -1
-            for j in range(s.num_open):
-                if s.v_known[j] == 1 and s.v_patch_month[j] > s.month and s.v_fixed[j] != -3:
-                    if s.service_tier[s.v_service[j]] == tier and (best < 0 or s.v_epss[j] > s.v_epss[best]):
-                        best = j
-            price = p.isolation_cost * p.size
-            if best < 0 or money < price:
-                break
+def _unpatchable(s, tickets):
+    """Tickets by EPSS of what is known and has no patch, in tiers under ``now``; -1 for all else."""
+    edge, core, internal = s.posture[0], s.posture[1], s.posture[2]
+    for j in range(s.num_open):
+        mode = edge if s.v_tier[j] == 0 else core if s.v_tier[j] == 1 else internal
+        ready = int(s.v_known[j] == 1) & int(s.v_patch_month[j] > s.month) & int(mode == 2)
+        tickets[j] = ready * (_ticket(s, j, s.v_epss[j]) + 1) - 1
+
+
+@kernel
+def _isolate(s, p, money, scratch):
+    """In tiers under ``now``, take the worst known items without a patch off the net."""
+    if s.posture[0] != 2 and s.posture[1] != 2 and s.posture[2] != 2:
+        return
+    left, tickets = scratch
+    left[:3] = p.isolation_count
+    price = p.isolation_cost * p.size
+    _unpatchable(s, tickets)
+    while money >= price and max(left[0], left[1], left[2]) >= 1.0:
+        j = _call_next(tickets, s.num_open)
+        if j < 0:
+            break
+        tier = s.v_tier[j]
+        if left[tier] >= 1.0:
+            left[tier] -= 1.0
             money -= price
             s.patching_cost += price
-            s.v_fixed[best] = -3
+            s.v_fate[j] = ISOLATED
             s.isolated += 1
 
 
 @kernel
-def plan_and_patch(s, p):
+def plan_and_patch(s, p, scratch):
     """Rank what is known, agree on hours, land `now` before `batch`, isolate, count restarts and cascades."""
     s.patched = 0
     s.patched_age = 0.0
@@ -147,15 +170,10 @@ def plan_and_patch(s, p):
     s.isolated = 0
     s.patching_cost = 0.0
     s.outage_hours = 0.0
-    for j in range(s.num_open):
-        s.v_fixed[j] = -1
+    s.v_fate[: s.num_open] = OPEN
     _agree(s, p)
-    money = max(0.0, s.balance[Account.SECURITY])
-    hours = s.hours - s.false_findings * p.false_hours
-    hours, money = _land(s, p, 2, hours, money)
-    landed_now = s.patched + s.failed
-    hours, money = _land(s, p, 1, hours, money)
-    _restarts(s, p, s.patched + s.failed - landed_now, landed_now)
+    money, urgent = _land(s, p, max(0.0, s.balance[Account.SECURITY]), scratch)
+    _restarts(s, p, s.patched + s.failed - urgent, urgent)
     _cascades(s, p)
-    _isolate(s, p, money)
+    _isolate(s, p, money, scratch)
     post(s, Purpose.PATCHING, Account.SECURITY, Account.WORLD, s.patching_cost)

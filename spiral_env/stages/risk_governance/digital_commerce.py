@@ -6,8 +6,9 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
-from spiral_env.core.rng import Stream, lognormal, uniform
+from spiral_env.core.rng import Stream, lognormal, stream_key, uniform, unit
 from spiral_env.roles.business import epsilon_of_rho, rho_of_epsilon
+from spiral_env.roles.sme import restated
 from spiral_env.stages.risk_governance._attack import limited_mean
 from spiral_env.stages.stock import GOVERNANCE, stock
 
@@ -63,14 +64,17 @@ def _compliance(s, p):
     """An SME that shares without the full tier is fined with .007 share a month, same law, halved."""
     strict = strictness(s, p)
     mu = p.fine_mu - math.log(1000.0)
+    key = stream_key(s.seed, s.month, Stream.COMPLIANCE)
     for i in range(s.num_smes):
         probability = 0.0
         if s.sme_member[i] == 1:
             probability = min(1.0, p.privacy_incidents * strict * p.compliance_rate * s.sme_share[i])
-        cap = p.fine_cap * 12.0 * s.sme_revenue[i]
-        s.sme_expected_fine[i] = 0.5 * probability * strict * limited_mean(mu, p.fine_sigma, cap)
+        cap = p.fine_cap * s.sme_annual[i]
+        if restated(s, i):
+            s.sme_mean_fine[i] = limited_mean(mu, p.fine_sigma, cap)
+        s.sme_expected_fine[i] = 0.5 * probability * strict * s.sme_mean_fine[i]
         s.sme_fine[i] = 0.0
-        if uniform(s.seed, s.month, Stream.COMPLIANCE, i) < probability:
+        if unit(key, i) < probability:
             size = lognormal(s.seed, s.month, Stream.COMPLIANCE_FINE, i, mu, p.fine_sigma)
             s.sme_fine[i] = 0.5 * strict * min(cap, size)
             post_sme(s, Purpose.COMPLIANCE_FINE, SmeSlot.COMPLIANCE, i, Account.WORLD, s.sme_fine[i])

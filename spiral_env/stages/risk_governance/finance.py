@@ -6,7 +6,7 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
-from spiral_env.core.rng import Stream, normal, uniform
+from spiral_env.core.rng import Stream, gauss, normal, stream_key, uniform, unit
 from spiral_env.stages.stock import GOVERNANCE
 
 __all__ = ["WRITES", "govern"]
@@ -62,23 +62,21 @@ def _effort(s, p, i):
 
 
 @kernel
-def _rate(s, p, i):
+def _rate(s, p, i, shock, z):
     """Observed rating: the claim seen through AR(1) noise."""
-    shock = math.sqrt(1.0 - p.rating_memory * p.rating_memory) * p.rating_noise
-    z = normal(s.seed, s.month, Stream.RATING, i)
     s.sme_rating_noise[i] = p.rating_memory * s.sme_rating_noise[i] + shock * z
     s.sme_rating[i] = min(max(s.sme_claim[i] + s.sme_rating_noise[i], 0.0), 1.0)
 
 
 @kernel
-def _audit(s, p, i):
+def _audit(s, p, i, audit_key, press_key):
     """An audit finds a gap with .65, or a green firm wrongly with .08; the press exposes a gap with .04."""
     gap = s.sme_claim[i] - s.sme_esg[i] > p.gap_limit
     found = 0
-    if p.greenwashing > 0.0 and uniform(s.seed, s.month, Stream.AUDIT, i) < s.audit_share:
+    if p.greenwashing > 0.0 and unit(audit_key, i) < s.audit_share:
         chance = p.audit_recall if gap else p.audit_false * s.sme_green[i]
         found = 1 if uniform(s.seed, s.month, Stream.FINDING, i) < chance else 0
-    if p.greenwashing > 0.0 and gap and uniform(s.seed, s.month, Stream.PRESS, i) < p.press_rate:
+    if p.greenwashing > 0.0 and gap and unit(press_key, i) < p.press_rate:
         s.exposed += 1
     s.sme_ban[i] = max(0, s.sme_ban[i] - 1)
     if found == 1:
@@ -92,10 +90,14 @@ def _audit(s, p, i):
 def _authenticity(s, p):
     s.findings = 0
     s.exposed = 0
+    shock = math.sqrt(1.0 - p.rating_memory * p.rating_memory) * p.rating_noise
+    rating_key = stream_key(s.seed, s.month, Stream.RATING)
+    audit_key = stream_key(s.seed, s.month, Stream.AUDIT)
+    press_key = stream_key(s.seed, s.month, Stream.PRESS)
     for i in range(s.num_smes):
         _effort(s, p, i)
-        _rate(s, p, i)
-        _audit(s, p, i)
+        _rate(s, p, i, shock, gauss(rating_key, i))
+        _audit(s, p, i, audit_key, press_key)
     s.findings_year = s.findings_year * 11.0 / 12.0 + s.findings
 
 
@@ -125,15 +127,17 @@ def _turnover(s, p):
     s.expected_credit_loss = 0.0
     s.credit_loss = 0.0
     recovered = 0.0
+    default_key = stream_key(s.seed, s.month, Stream.DEFAULT)
+    closure_key = stream_key(s.seed, s.month, Stream.CLOSURE)
     for i in range(s.num_smes):
         s.sme_closing[i] = 0
         default = _default_probability(s, p, i) if s.sme_loan[i] > 0.0 else 0.0
         s.expected_credit_loss += p.seat_turnover * default * p.loss_given_default * s.sme_loan[i]
-        if uniform(s.seed, s.month, Stream.DEFAULT, i) < p.seat_turnover * default:
+        if unit(default_key, i) < p.seat_turnover * default:
             s.sme_closing[i] = 1
             s.credit_loss += p.loss_given_default * s.sme_loan[i]
             recovered += (1.0 - p.loss_given_default) * s.sme_loan[i]
-        elif uniform(s.seed, s.month, Stream.CLOSURE, i) < p.seat_turnover * _closure_probability(s, p, i):
+        elif unit(closure_key, i) < p.seat_turnover * _closure_probability(s, p, i):
             s.sme_closing[i] = 2
             recovered += s.sme_loan[i]
     post(s, Purpose.LOAN_RECOVERY, Account.WORLD, Account.TREASURY, recovered)

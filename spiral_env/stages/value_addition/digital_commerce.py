@@ -6,7 +6,7 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
-from spiral_env.core.rng import Stream, normal
+from spiral_env.core.rng import Stream, gauss, stream_key
 
 __all__ = ["WRITES", "add_value"]
 
@@ -14,34 +14,35 @@ WRITES = "value_addition.digital_commerce"
 
 
 @kernel
-def _growth(s, p, i):
+def _growth(s, p, i, key):
     """1.1 % clip((AUC - .70)/.091, -.5, 1) + .4 % (1 - exp(-loan/(.10 annual revenue))), noise 2 %."""
     data = min(max((s.sme_auc[i] - p.growth_auc_zero) / p.growth_auc_span, -0.5), 1.0)
     leverage = s.sme_capital[i] / (p.growth_loan_scale * 12.0 * s.sme_revenue[i])
-    capital = s.capital_growth * p.growth_capital * (1.0 - math.exp(-leverage))
-    noise = p.growth_noise * normal(s.seed, s.month, Stream.REVENUE, i)
+    capital = s.capital_growth * p.growth_capital * (1.0 - math.exp(-leverage)) if leverage > 0.0 else 0.0
+    noise = p.growth_noise * gauss(key, i)
     return p.growth * (p.growth_data * data + capital) + noise
 
 
 @kernel
-def _channel(s, p, i):
+def _channel(s, p, i, network):
     """.10 revenue m 2 trust ln(1 + n)/ln(1 + N), +40 % for the green tier."""
     if s.sme_member[i] == 0:
         return 0.0
-    network = math.log(1.0 + s.num_members) / math.log(1.0 + s.num_smes)
     green = 1.0 + p.green_channel * s.sme_green[i]
     return p.channel_share * s.sme_revenue[i] * s.modules * 2.0 * s.trust * network * green
 
 
 @kernel
 def _smes(s, p):
+    network = math.log(1.0 + s.num_members) / math.log(1.0 + s.num_smes)
+    key = stream_key(s.seed, s.month, Stream.REVENUE)
     for i in range(s.num_smes):
-        growth = _growth(s, p, i)
+        growth = _growth(s, p, i, key)
         s.sme_growth[i] += (growth - s.sme_growth[i]) / 3.0
         s.sme_revenue[i] *= math.exp(growth)
         start = s.sme_start_revenue[i]
         profit = p.sme_margin * start + p.sme_marginal * (s.sme_revenue[i] - start)
-        channel = p.channel_margin * _channel(s, p, i)
+        channel = p.channel_margin * _channel(s, p, i, network)
         s.sme_profit[i] = profit + channel
         post_sme(s, Purpose.SME_PROFIT, SmeSlot.COMMERCE, i, Account.WORLD, -profit)
         post_sme(s, Purpose.CHANNEL_SALES, SmeSlot.COMMERCE, i, Account.WORLD, -channel)
