@@ -228,7 +228,7 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 def train(
     out: Annotated[Path, typer.Option(help="The run's folder.")],
     scenario: Annotated[str | None, typer.Option(help="Scenario id or TOML file.  [default: baseline-v0]")] = None,
-    algo: Annotated[str | None, typer.Option(help="ippo, mappo or sb3-ppo.  [default: ippo]")] = None,
+    algo: Annotated[str | None, typer.Option(help="ippo, mappo, es or sb3-ppo.  [default: ippo]")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run.  [default: 0]")] = None,
     timesteps: Annotated[int | None, typer.Option(min=1, help="Agent-months in all.")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,

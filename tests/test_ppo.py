@@ -11,8 +11,13 @@ import pytest
 import torch
 
 from agents.checkpoint import NetworkPolicy, read_policy, write_policy
+from spiral_env.policy import STATUS_QUO
 from train import TrainConfig
 from train import train as run_training
+from train.compiled import sample
+from train.es import EsTrainer
+from train.flat import Adam, clip_, flatten, views
+from train.gradients import ByAutograd, ByHand, Weights
 from train.ippo import LocalCritic
 from train.losses import categorical_terms, gaussian_terms, policy_loss
 from train.mappo import CentralCritic
@@ -86,6 +91,71 @@ def test_rescaling_the_targets_keeps_what_the_critic_says() -> None:
     trainer.close()
 
 
+def test_rows_noted_one_by_one_are_scaled_and_taken_in_like_all_at_once() -> None:
+    rows = np.random.default_rng(0).normal(5.0, 3.0, (300, 4)).astype(np.float32)
+    norm, whole = Normaliser(4), Normaliser(4)
+    norm.update(rows[:100])
+    whole.update(rows)
+    out = np.empty((200, 4), np.float32)
+    for k in range(0, 200, 50):
+        norm.note(rows[100 + k : 150 + k], out[k : k + 50])
+    np.testing.assert_array_equal(out, norm.apply(rows[100:]))
+    norm.take_noted()
+    norm.take_noted()
+    np.testing.assert_allclose(norm.mean, whole.mean)
+    np.testing.assert_allclose(norm.m2, whole.m2)
+
+
+def test_adam_on_one_vector_moves_as_that_of_torch() -> None:
+    torch.manual_seed(0)
+    ours, peer = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    peer.load_state_dict(ours.state_dict())
+    adam = Adam(flatten(list(ours.parameters())))
+    reference = torch.optim.Adam(peer.parameters(), lr=0.01, eps=1e-5)
+    for _ in range(5):
+        gradient = torch.zeros_like(adam.flat)
+        for part, parameter in zip(views(gradient, list(ours.parameters())), peer.parameters(), strict=True):
+            part.normal_()
+            parameter.grad = part.clone()
+        norm = torch.nn.utils.clip_grad_norm_(peer.parameters(), 0.5)
+        reference.step()
+        assert clip_(gradient, 0.5) == pytest.approx(float(norm), rel=1e-5)
+        adam.step(gradient, 0.01)
+    for a, b in zip(ours.parameters(), peer.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_sampling_draws_by_the_probabilities_and_gives_their_logarithms() -> None:
+    logits = np.log(np.array([0.2, 0.5, 0.3, 0.6, 0.4, 1.0], dtype=np.float32))
+    rows, counts = np.broadcast_to(logits, (20000, 6)).copy(), np.array([3, 2])
+    actions, log_p = np.empty((20000, 2), np.int64), np.empty(20000, np.float32)
+    sample(rows, counts, np.random.default_rng(0).random((20000, 2), dtype=np.float32), actions, log_p)
+    for column, want in zip(actions.T, ([0.2, 0.5, 0.3], [0.6, 0.4, 0.0]), strict=True):
+        np.testing.assert_allclose(np.bincount(column, minlength=3) / 20000, want, atol=0.012)
+    given = torch.from_numpy(rows).view(-1, 2, 3)
+    given[:, 1, 2] = -1e9
+    np.testing.assert_allclose(log_p, categorical_terms(given, torch.from_numpy(actions))[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("moving", [True, False])
+@pytest.mark.parametrize("critic", [LocalCritic, CentralCritic])
+def test_a_gradient_by_hand_equals_that_of_autograd(critic: type, moving: bool) -> None:
+    trainer = Trainer(SMALL, critic, central=critic is CentralCritic)
+    rollout = trainer.player.collect(20)
+    trainer.player.judge(rollout, 0.99, 0.95)
+    cells = np.random.default_rng(0).permutation(160)[:50]
+    for role, learner in trainer.team.items():
+        torch.nn.init.normal_(learner.actor.head.weight)
+        rollout.roles[role].log_p += np.random.default_rng(1).normal(0.0, 0.5, rollout.roles[role].log_p.shape)
+        batch = trainer.updater._batch(role, rollout)
+        pieces = [kind(learner, Weights(0.2, 0.01, 0.5)) for kind in (ByHand, ByAutograd)]
+        sums = [piece.take(batch, cells, 0.01, moving) for piece in pieces]
+        np.testing.assert_allclose(sums[0], sums[1], rtol=1e-4)
+        torch.testing.assert_close(pieces[0].out, pieces[1].out, rtol=1e-4, atol=1e-5)
+        assert pieces[0].out.abs().max() > 1e-3
+    trainer.close()
+
+
 @pytest.mark.parametrize("pieces", [2, 3])
 def test_pieces_of_a_minibatch_change_only_rounding(pieces: int) -> None:
     weights = []
@@ -99,8 +169,15 @@ def test_pieces_of_a_minibatch_change_only_rounding(pieces: int) -> None:
 
 @pytest.mark.parametrize(
     ("algo", "options"),
-    [("ippo", {}), ("mappo", {}), ("ippo", {"recurrent": "sme,it"}), ("ippo", {"continuous": True})],
-    ids=["ippo", "mappo", "recurrent", "continuous"],
+    [
+        ("ippo", {}),
+        ("mappo", {}),
+        ("ippo", {"recurrent": "sme,it"}),
+        ("ippo", {"continuous": True}),
+        ("es", {"timesteps": 8 * 60 * 11 * 4}),
+        ("es", {"timesteps": 8 * 60 * 11 * 4, "layers": 0, "reward_mode": "cooperative"}),
+    ],
+    ids=["ippo", "mappo", "recurrent", "continuous", "es", "es-linear"],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(
     tmp_path: Path, algo: str, options: dict[str, object]
@@ -162,3 +239,38 @@ def test_a_recurrent_checkpoint_plays_as_the_network_that_was_trained(tmp_path: 
         expected = logits.argmax(-1).reshape(2, 3, 5).numpy() / 2.0
         np.testing.assert_array_equal(played.act(rows), expected)
     trainer.close()
+
+
+def test_the_start_is_the_average_firm() -> None:
+    trainer = Trainer(replace(SMALL, start_logit=3.0), LocalCritic, central=False)
+    for role, learner in trainer.team.items():
+        with torch.no_grad():
+            logits, _ = learner.actor(torch.zeros(1, learner.actor.body[0].in_features))
+        assert (logits[0].argmax(-1) / 2.0).tolist() == list(STATUS_QUO[role])
+    trainer.close()
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_strategy_climbs_towards_the_actions_that_pay(apart: bool) -> None:
+    mode = "selfish" if apart else "cooperative"
+    config = replace(
+        SMALL, algo="es", layers=0, num_envs=64, learning_rate=0.1, es_sigma=0.1, reward_mode=mode, start_logit=0.1
+    )
+    trainer = EsTrainer(config)
+    species = trainer.species["sme"]
+    x = torch.zeros(64, 8, species.shapes[0][0])
+    shares = []
+    for generation in range(15):
+        species.mutate(32, np.random.default_rng(generation))
+        actions = species.act(x, config.es_sigma)
+        pay = (actions[..., 4] == 2).astype(float)
+        shares.append(pay.mean())
+        species.learn(pay if apart else np.repeat(pay.mean(1, keepdims=True), 8, axis=1), config.learning_rate, 0.0)
+    assert shares[-1] > 0.95 > shares[0]
+    trainer.close()
+
+
+@pytest.mark.parametrize(("name", "value"), [("recurrent", "it"), ("continuous", True), ("num_envs", 7)])
+def test_the_strategy_refuses_what_it_cannot_do(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} must"):
+        EsTrainer(replace(SMALL, algo="es", **{name: value}))  # type: ignore[arg-type]

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Learning: IPPO, MAPPO, and PPO of stable-baselines3 and of RLlib, on the batched engine."""
+=======
+"""Learning: IPPO, MAPPO, an evolution strategy, and PPO of stable-baselines3, on the batched engine."""
+>>>>>>> trainer
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from train.config import ALGOS, TrainConfig, load_config, parse_override
 
 __all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override", "train"]
 
-_MODULES = {"ippo": "train.ippo", "mappo": "train.mappo", "sb3-ppo": "train.sb3"}
+_MODULES = {"ippo": "train.ippo", "mappo": "train.mappo", "es": "train.es", "sb3-ppo": "train.sb3"}
 
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:

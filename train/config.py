@@ -16,7 +16,7 @@ from spiral_env.simulator.engine import REWARD_MODES
 
 __all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override"]
 
-ALGOS = ("ippo", "mappo", "sb3-ppo")
+ALGOS = ("ippo", "mappo", "es", "sb3-ppo")
 POLICIES = ("shared", "per_role")
 ENGINES = ("local", "ray")
 
@@ -27,7 +27,7 @@ class TrainConfig:
 
     Attributes:
         scenario: id or TOML file of the world.
-        algo: ippo, mappo or sb3-ppo.
+        algo: ippo, mappo, es or sb3-ppo.
         policy: sb3-ppo's networks, shared (one for all agents) or per_role; IPPO and MAPPO are per_role.
         seed: of networks, worlds and draws.
         num_envs: ecosystems side by side.
@@ -45,6 +45,9 @@ class TrainConfig:
         max_grad_norm: bound of the gradient's norm, per role.
         target_kl: a role's actor rests for the rollout past 1.5 times this; 0 for never.
         hidden: units a layer; ``layers`` of them.
+        start_logit: how far the logit of what the average firm does starts above the others; 0 is uniform play.
+        es_sigma: standard deviation of the noise of es on every weight.
+        es_decay: pull of es towards zero weights, against a gradient in units of return deviations.
         recurrent: roles with a GRU in the actor, comma-separated.
         continuous: act in [0, 1] by normals instead of three values a lever.
         reward_mode: mixed, selfish or cooperative.
@@ -79,6 +82,9 @@ class TrainConfig:
     target_kl: float = 0.03
     hidden: int = 64
     layers: int = 2
+    start_logit: float = 2.0
+    es_sigma: float = 0.1
+    es_decay: float = 0.0
     recurrent: str = ""
     continuous: bool = False
     reward_mode: str = "mixed"
@@ -127,7 +133,7 @@ class TrainConfig:
                 raise ValueError(f"recurrent must name roles of {', '.join(ROLES)}, got {role!r}")
 
 
-_MAY_BE_ZERO = ("seed", "ent_coef", "target_kl", "gae_lambda")
+_MAY_BE_ZERO = ("seed", "ent_coef", "target_kl", "gae_lambda", "start_logit", "es_decay", "layers")
 
 
 def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> TrainConfig:

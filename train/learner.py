@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from train.by_hand import HandNetwork
+from train.compiled import sample
+from train.flat import Adam, flatten
 from train.losses import categorical_terms, gaussian_terms
 from train.networks import Actor
 from train.normalise import Normaliser
@@ -24,6 +26,8 @@ class Learner:
         critic: called with observations ``[U, A, O]`` and the state ``[U, D]`` (or None).
         observations: moments of the role's observations.
         targets: moments of the value targets; the critic predicts in their units.
+        by_hand: whether passes are made without autograd, as on a CPU where the actor is plain.
+        adam: of all parameters, the actor's first.
     """
 
     def __init__(self, counts: np.ndarray, inputs: int, actor: Actor, critic: nn.Module, device: torch.device) -> None:
@@ -32,6 +36,9 @@ class Learner:
         self.actor, self.critic = actor.to(device), critic.to(device)
         self.observations, self.targets = Normaliser(inputs), Normaliser(1)
         self.hidden = actor.cell.hidden_size if actor.cell is not None else 0
+        self.by_hand = device.type == "cpu" and actor.plain
+        self.adam = Adam(flatten(self.parameters()))
+        self._player: HandNetwork | None = None
 
     @property
     def recurrent(self) -> bool:
@@ -47,13 +54,32 @@ class Learner:
         self, x: np.ndarray, memory: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Sample for normalised observations ``[E, A, O]``: actions ``[E, A, L]``, log-probabilities, new memory."""
+        shape = x.shape[:-1]
+        if self.by_hand:
+            drawn, its_log_p = self._act_by_hand(x.reshape(-1, x.shape[-1]), rng)
+            return drawn.reshape(*shape, -1), its_log_p.reshape(shape), None
         rows = self.tensor(x.reshape(-1, x.shape[-1]))
         parameters, after = self.actor(rows, None if memory is None else self.tensor(memory))
         actions = self._gaussian(parameters, rng) if self.actor.continuous else self._categorical(parameters, rng)
         log_p, _ = self.terms(parameters, actions)
-        shape = x.shape[:-1]
         out = actions.cpu().numpy().reshape(*shape, -1)
         return out, log_p.cpu().numpy().reshape(shape), None if after is None else after.cpu().numpy()
+
+    def _act_by_hand(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        if self._player is None or self._player.rows < len(rows):
+            self._player = self.hand_actor(len(rows))
+        logits = self._player.forward(torch.from_numpy(rows)).numpy()
+        actions, log_p = np.empty((len(rows), len(self.counts)), np.int64), np.empty(len(rows), np.float32)
+        sample(logits, self.counts, rng.random(actions.shape, dtype=np.float32), actions, log_p)
+        return actions, log_p
+
+    def hand_actor(self, rows: int) -> HandNetwork:
+        """The actor's passes for at most ``rows`` rows."""
+        return HandNetwork([*self.actor.body, self.actor.head], None, rows)  # type: ignore[list-item]
+
+    def hand_critic(self, rows: int) -> HandNetwork:
+        """The critic's passes for at most ``rows`` rows."""
+        return HandNetwork([*self.critic.body, self.critic.head], getattr(self.critic, "state", None), rows)  # type: ignore[list-item, misc]
 
     def _categorical(self, logits: Tensor, rng: np.random.Generator) -> Tensor:
         edges = torch.softmax(logits, -1).cumsum(-1)[..., :-1]
@@ -76,7 +102,7 @@ class Learner:
         return categorical_terms(parameters, actions)
 
     @torch.no_grad()
-    def values(self, x: np.ndarray, state: np.ndarray | None, rows: int = 32768) -> np.ndarray:
+    def values(self, x: np.ndarray, state: np.ndarray | None, rows: int = 512) -> np.ndarray:
         """Values ``[U, A]`` in units of reward, of normalised observations ``[U, A, O]`` and states ``[U, D]``."""
         parts = []
         for a in range(0, len(x), rows):
@@ -104,8 +130,8 @@ class Learner:
         """All that must be stored to go on, by name."""
         out = {f"actor.{k}": v.detach().cpu().numpy().copy() for k, v in self.actor.state_dict().items()}
         out |= {f"critic.{k}": v.detach().cpu().numpy().copy() for k, v in self.critic.state_dict().items()}
-        for name, norm in (("observations", self.observations), ("targets", self.targets)):
-            out |= {f"{name}.{k}": v for k, v in norm.tensors().items()}
+        for name, part in (("observations", self.observations), ("targets", self.targets), ("adam", self.adam)):
+            out |= {f"{name}.{k}": v for k, v in part.tensors().items()}
         return out
 
     def load(self, tensors: dict[str, np.ndarray]) -> None:
@@ -115,15 +141,7 @@ class Learner:
             module.load_state_dict(state)
         for name, norm in (("observations", self.observations), ("targets", self.targets)):
             norm.load({k: tensors[f"{name}.{k}"] for k in ("count", "mean", "m2")})
-
-
-def clip_gradients(gradients: Sequence[Tensor], limit: float) -> float:
-    """Scale gradients in place to a norm of at most ``limit``; returns the norm before."""
-    norm = math.sqrt(sum(float(g.square().sum()) for g in gradients))
-    if norm > limit:
-        for g in gradients:
-            g.mul_(limit / norm)
-    return norm
+        self.adam.load({k: tensors[f"adam.{k}"] for k in ("mean", "square", "steps")})
 
 
 CriticFactory = Callable[[int, int, int, int], nn.Module]

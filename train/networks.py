@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -34,15 +35,30 @@ class Actor(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, counts: np.ndarray, hidden: int, layers: int, *, continuous: bool, recurrent: bool
+        self,
+        inputs: int,
+        counts: np.ndarray,
+        hidden: int,
+        layers: int,
+        *,
+        continuous: bool,
+        recurrent: bool,
+        start: Sequence[float] | None = None,
+        start_logit: float = 0.0,
     ) -> None:
-        """Build and initialise; the head starts near the uniform policy."""
+        """Build and initialise; the policy starts nearly the same everywhere.
+
+        ``start`` names an effort in [0, 1] for each lever, whose logit starts ``start_logit`` above the others.
+        """
         super().__init__()
         self.body = _body(inputs, hidden, layers)
         self.cell = nn.GRUCell(hidden, hidden) if recurrent else None
         self.counts, self.width = counts, int(counts.max())
         self.continuous = continuous
         self.head = linear(hidden, len(counts) * (1 if continuous else self.width), 0.01)
+        if start is not None and not continuous:
+            chosen = np.arange(len(counts)) * self.width + np.rint(np.array(start) * (counts - 1)).astype(int)
+            self.head.bias.data[torch.from_numpy(chosen)] = start_logit
         self.log_std = nn.Parameter(torch.full((len(counts),), -1.0)) if continuous else None
         self.register_buffer("absent", torch.arange(self.width)[None] >= torch.as_tensor(counts)[:, None], False)
 
@@ -60,6 +76,11 @@ class Actor(nn.Module):
         if bool((self.counts < self.width).any()):
             logits = logits.masked_fill(self.absent, -1e9)
         return logits, memory
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is layers and categorical heads alone."""
+        return self.cell is None and not self.continuous
 
     def unroll(self, x: Tensor, memory: Tensor, starts: Tensor) -> Tensor:
         """Parameters ``[T, B, ...]`` over sequences ``[T, B, O]``; memory is cleared where ``starts`` [T, B]."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from train.compiled import normalise
+
 __all__ = ["Normaliser"]
 
 
@@ -21,6 +23,7 @@ class Normaliser:
         self.count = 0.0
         self.mean = np.zeros(width)
         self.m2 = np.zeros(width)
+        self._noted, self._sums = 0, np.zeros((2, width))
 
     @property
     def std(self) -> np.ndarray:
@@ -31,16 +34,32 @@ class Normaliser:
 
     def update(self, rows: np.ndarray) -> None:
         """Take in ``[..., D]``."""
-        flat = rows.reshape(-1, len(self.mean)).astype(np.float64)
-        count, mean = float(len(flat)), flat.mean(0)
-        delta, total = mean - self.mean, self.count + count
-        self.m2 += ((flat - mean) ** 2).sum(0) + delta**2 * self.count * count / total
-        self.mean += delta * count / total
+        centred = rows.reshape(-1, len(self.mean)) - self.mean
+        self._merge(len(centred), np.stack([centred.sum(0), np.einsum("nd,nd->d", centred, centred)]), self.mean)
+
+    def note(self, rows: np.ndarray, out: np.ndarray, clip: float = 10.0) -> None:
+        """Write ``apply(rows)`` of float32 ``[..., D]`` to ``out``, and note the rows for ``take_noted``."""
+        width = len(self.mean)
+        mean, scale = self.mean.astype(np.float32), (1.0 / self.std).astype(np.float32)
+        normalise(rows.reshape(-1, width), mean, scale, np.float32(clip), out.reshape(-1, width), self._sums)
+        self._noted += rows.size // width
+
+    def take_noted(self) -> None:
+        """Take in all rows noted since the last time."""
+        if self._noted:
+            self._merge(self._noted, self._sums, self.mean.astype(np.float32))
+        self._noted, self._sums = 0, np.zeros_like(self._sums)
+
+    def _merge(self, count: int, sums: np.ndarray, centre: np.ndarray) -> None:
+        """Take in ``count`` rows by the sums of their deviations from ``centre`` and of the squares, ``[2, D]``."""
+        delta, total = centre + sums[0] / count - self.mean, self.count + count
+        self.m2 = self.m2 + np.maximum(sums[1] - sums[0] ** 2 / count, 0.0) + delta**2 * self.count * count / total
+        self.mean = self.mean + delta * count / total
         self.count = total
 
     def apply(self, rows: np.ndarray, clip: float = 10.0) -> np.ndarray:
         """Rows ``[..., D]`` in standard deviations from the mean, clipped, float32."""
-        scaled = (rows - self.mean.astype(np.float32)) / self.std.astype(np.float32)
+        scaled = (rows - self.mean.astype(np.float32)) * (1.0 / self.std).astype(np.float32)
         return np.clip(scaled, -clip, clip, dtype=np.float32)
 
     def tensors(self) -> dict[str, np.ndarray]:

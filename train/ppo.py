@@ -8,8 +8,10 @@ import numpy as np
 import torch
 
 from spiral_env import SpiralVectorEnv
+from spiral_env.policy import STATUS_QUO
 from spiral_env.roles import ROLES
 from train.config import TrainConfig
+from train.gradients import Weights
 from train.learner import CriticFactory, Learner
 from train.networks import Actor
 from train.rollout import Player
@@ -48,13 +50,13 @@ class Trainer:
             epochs=config.epochs,
             minibatches=config.minibatches,
             pieces=config.gradient_pieces,
-            clip_coef=config.clip_coef,
-            ent_coef=config.ent_coef,
-            vf_coef=config.vf_coef,
             max_grad_norm=config.max_grad_norm,
             target_kl=config.target_kl,
         )
-        self.updater = Updater(self.team, rule, np.random.default_rng(np.random.SeedSequence([config.seed, 2])))
+        weights = Weights(config.clip_coef, config.ent_coef, config.vf_coef)
+        self.updater = Updater(
+            self.team, rule, weights, np.random.default_rng(np.random.SeedSequence([config.seed, 2]))
+        )
         self.agent_steps = 0
         self.iteration = 0
 
@@ -69,6 +71,8 @@ class Trainer:
             config.layers,
             continuous=config.continuous,
             recurrent=role in config.recurrent.split(","),
+            start=STATUS_QUO[role],
+            start_logit=config.start_logit,
         )
         state = self.env.state().shape[1] if central else 0
         return Learner(
@@ -97,18 +101,9 @@ class Trainer:
         out: dict[str, np.ndarray] = {}
         for role, learner in self.team.items():
             out |= {f"{role}.{name}": x for name, x in learner.tensors().items()}
-            out |= {f"{role}.adam.{name}": x for name, x in self._moments(role).items()}
         out |= {f"player.{name}": x for name, x in self.player.tensors().items()}
         snapshot = self.env.snapshot()
         out |= {f"env.{name}": snapshot[name] for name in ("states", "params")}
-        return out
-
-    def _moments(self, role: str) -> dict[str, np.ndarray]:
-        state = self.updater.optimisers[role].state
-        out = {}
-        for k, parameter in enumerate(self.updater.parameters[role]):
-            for name, value in state[parameter].items():
-                out[f"{k}.{name}"] = value.detach().cpu().numpy().copy()
         return out
 
     def counters(self) -> dict[str, Any]:
@@ -125,23 +120,12 @@ class Trainer:
         """Go on from ``tensors()`` and ``counters()``."""
         for role, learner in self.team.items():
             learner.load({k.removeprefix(f"{role}."): v for k, v in tensors.items() if k.startswith(f"{role}.")})
-            self._load_moments(role, tensors)
         arrays = {name: tensors[f"env.{name}"] for name in ("states", "params")}
         self.player.observations = self.env.restore(counters["env"] | arrays)
         self.player.load({k.removeprefix("player."): v for k, v in tensors.items() if k.startswith("player.")})
         self.agent_steps, self.iteration = counters["agent_steps"], counters["iteration"]
         self.player.rng.bit_generator.state = counters["player_rng"]
         self.updater.rng.bit_generator.state = counters["updater_rng"]
-
-    def _load_moments(self, role: str, tensors: dict[str, np.ndarray]) -> None:
-        prefix = f"{role}.adam."
-        stored: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith(prefix):
-                k, name = key.removeprefix(prefix).split(".")
-                stored.setdefault(int(k), {})[name] = torch.from_numpy(value.copy())
-        optimiser = self.updater.optimisers[role]
-        optimiser.load_state_dict({"state": stored, "param_groups": optimiser.state_dict()["param_groups"]})
 
     def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors and header of the policy as a checkpoint holds it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from train.compiled import gae_columns
+
 __all__ = ["gae"]
 
 
@@ -31,12 +33,17 @@ def gae(
     Returns:
         Advantages and value targets (advantage + value), each ``[T, ...]``.
     """
-    advantages = np.zeros_like(values)
-    following, carry = last_values, np.zeros_like(last_values)
-    for t in range(len(rewards) - 1, -1, -1):
-        after = np.where(ends[t], end_values[t], following)
-        delta = rewards[t] + gamma * after - values[t]
-        carry = delta + gamma * gae_lambda * np.where(ends[t], 0.0, carry)
-        advantages[t] = carry
-        following = values[t]
-    return advantages, advantages + values
+    shape = values.shape
+    columns = [np.asarray(x, np.float64).reshape(shape[0], -1) for x in (rewards, values, end_values)]
+    advantages = np.empty_like(columns[1])
+    gae_columns(
+        columns[0],
+        columns[1],
+        np.array(last_values, np.float64).reshape(-1),
+        np.asarray(ends).reshape(shape[0], -1),
+        columns[2],
+        gamma,
+        gae_lambda,
+        advantages,
+    )
+    return advantages.reshape(shape), (advantages + columns[1]).reshape(shape)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from spiral_env import SpiralVectorEnv
 from spiral_env.roles import ROLES
@@ -55,6 +56,11 @@ class Rollout:
     outcomes: dict[str, list[float]] = field(default_factory=dict)
 
 
+def _aligned(*shape: int) -> np.ndarray:
+    """Float32 memory that starts on a cache line: products of rows in it round the same in every process."""
+    return torch.empty(shape).numpy()
+
+
 class Player:
     """Plays a team of learners in a batch of ecosystems and keeps the thread from rollout to rollout."""
 
@@ -79,14 +85,14 @@ class Player:
             a, o = self.env.num_agents_of[role], self.observations[role].shape[-1]
             kind = np.float32 if self.team[role].actor.continuous else np.int64
             roles[role] = RoleRollout(
-                x=np.empty((steps, e, a, o), np.float32),
+                x=_aligned(steps, e, a, o),
                 actions=np.empty((steps, e, a, 5), kind),
                 log_p=np.empty((steps, e, a), np.float32),
                 rewards=np.empty((steps, e, a), np.float64),
-                last_x=np.empty((e, a, o), np.float32),
+                last_x=_aligned(e, a, o),
                 memory=self.memory[role].copy() if role in self.memory else None,
             )
-        state = np.empty((steps, e, len(self.state_moments.mean)), np.float32) if self.central else None
+        state = _aligned(steps, e, len(self.state_moments.mean)) if self.central else None
         starts, ends, truncated = (np.zeros((steps, e), dtype=np.bool_) for _ in range(3))
         return Rollout(roles, state, starts, ends, truncated)
 
@@ -100,7 +106,7 @@ class Player:
         actions = {}
         for role, learner in self.team.items():
             out = rollout.roles[role]
-            out.x[t] = learner.observations.apply(self.observations[role])
+            learner.observations.note(self.observations[role], out.x[t])
             memory = None
             if role in self.memory:
                 self.memory[role][self.fresh] = 0.0
@@ -114,15 +120,10 @@ class Player:
     def collect(self, steps: int) -> Rollout:
         """Live ``steps`` months; moments of what was seen are updated afterwards, not within."""
         rollout = self._allocate(steps)
-        seen: dict[str, list[np.ndarray]] = {role: [] for role in ROLES}
-        states = []
         for t in range(steps):
             state = self._state()
             if rollout.state is not None and state is not None:
-                states.append(state)
-                rollout.state[t] = self.state_moments.apply(state)
-            for role in ROLES:
-                seen[role].append(self.observations[role].copy())
+                self.state_moments.note(state, rollout.state[t])
             rollout.starts[t] = self.fresh
             actions = self._act(rollout, t)
             self.observations, rewards, terminated, truncated, info = self.env.step(actions)
@@ -133,16 +134,11 @@ class Player:
             if self.fresh.any():
                 self._finish(rollout, t, info)
         for role, learner in self.team.items():
-            rollout.roles[role].last_x = learner.observations.apply(self.observations[role])
+            rollout.roles[role].last_x[:] = learner.observations.apply(self.observations[role])
         rollout.last_state = self._scaled_state(self._state())
-        self._learn_moments(seen, states)
+        for moments in (*(learner.observations for learner in self.team.values()), self.state_moments):
+            moments.take_noted()
         return rollout
-
-    def _learn_moments(self, seen: dict[str, list[np.ndarray]], states: list[np.ndarray]) -> None:
-        for role, learner in self.team.items():
-            learner.observations.update(np.stack(seen[role]))
-        if states:
-            self.state_moments.update(np.stack(states))
 
     def _finish(self, rollout: Rollout, t: int, info: dict[str, Any]) -> None:
         rows = np.flatnonzero(self.fresh)

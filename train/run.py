@@ -106,11 +106,11 @@ class _Log:
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=iteration or None)
 
     def write(self, trainer: Learns, seconds: float, figures: dict[str, float]) -> None:
-        means = {n: float(np.mean([v for k, v in figures.items() if k.startswith(n + "/")])) for n in _LOSSES}
+        losses = {n: [v for k, v in figures.items() if k.startswith(n + "/")] for n in _LOSSES}
         outcomes = [f"{figures[f'outcome/{n}']:.6g}" if f"outcome/{n}" in figures else "" for n in OUTCOMES]
         row = [str(trainer.iteration), str(trainer.agent_steps), f"{seconds:.1f}", *outcomes]
         with self.path.open("a") as file:
-            file.write(",".join([*row, *(f"{means[n]:.6g}" for n in _LOSSES)]) + "\n")
+            file.write(",".join([*row, *(f"{np.mean(x):.6g}" if x else "" for x in losses.values())]) + "\n")
         for name, value in figures.items():
             self.board.add_scalar(name, value, trainer.agent_steps)
 

@@ -1,0 +1,209 @@
+"""Evolution strategy: antithetic perturbations of one small policy per role (Salimans et al. 2017).
+
+A generation plays ``num_envs`` whole episodes. Its first half perturbs the policies by ``+noise``, its second half by
+``-noise`` in the same worlds: with ``d`` the difference of the two returns in standard deviations of all differences,
+
+    gradient = mean over pairs of d * noise.
+
+Under cooperative rewards a role's agents share their noise, since they share the return; otherwise each agent has noise
+and a return of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spiral_env import SpiralVectorEnv
+from spiral_env.policy import STATUS_QUO
+from spiral_env.roles import ROLES
+from train.config import TrainConfig
+from train.flat import Adam
+from train.normalise import Normaliser
+from train.run import run
+
+__all__ = ["EsTrainer", "train"]
+
+
+class _Species:
+    """The policy of a role, and a generation of its neighbours."""
+
+    def __init__(self, inputs: int, counts: np.ndarray, config: TrainConfig, role: str, groups: int) -> None:
+        """Start at zero but for the bias towards what the average firm does."""
+        widths = [inputs, *[config.hidden] * config.layers, len(counts) * int(counts.max())]
+        self.shapes = [s for a, b in itertools.pairwise(widths) for s in ((a, b), (b,))]
+        self.counts, self.groups, self.observations = counts, groups, Normaliser(inputs)
+        self.flat = torch.zeros(sum(int(np.prod(s)) for s in self.shapes))
+        self.adam = Adam(self.flat)
+        generator = torch.Generator().manual_seed(config.seed)
+        parts = self._split(self.flat)
+        for weight in parts[:-2:2]:
+            weight.copy_(torch.randn(weight.shape, generator=generator) / weight.shape[0] ** 0.5)
+        chosen = np.rint(np.array(STATUS_QUO[role]) * (counts - 1)).astype(int)
+        parts[-1].view(len(counts), -1)[torch.arange(len(counts)), torch.from_numpy(chosen)] = config.start_logit
+        self.noise = torch.empty(0)
+
+    def _split(self, flat: Tensor) -> list[Tensor]:
+        """Weights ``[..., in, out]`` and biases ``[..., out]`` of vectors ``[..., D]``."""
+        parts = flat.split([int(np.prod(s)) for s in self.shapes], dim=-1)
+        return [x.view(*flat.shape[:-1], *s) for x, s in zip(parts, self.shapes, strict=True)]
+
+    def mutate(self, pairs: int, rng: np.random.Generator) -> None:
+        """Draw noise ``[pairs * groups, D]``."""
+        size = (pairs * self.groups, len(self.flat))
+        self.noise = torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
+
+    def act(self, x: Tensor, sigma: float) -> np.ndarray:
+        """Likeliest actions ``[E, A, L]`` of observations ``[E, A, O]``, the second half of E with the noise turned."""
+        envs, agents, _ = x.shape
+        pairs, each = envs // 2, agents // self.groups
+        # Rows of one noise vector side by side: [pairs * groups, 2 * each, O], the turned ones last.
+        x = x.view(2, pairs, self.groups, each, -1).permute(1, 2, 0, 3, 4).reshape(-1, 2 * each, x.shape[2])
+        sign = torch.ones(2 * each, 1)
+        sign[each:] = -1.0
+        base, noise = self._split(self.flat), self._split(self.noise)
+        for k in range(0, len(base), 2):
+            turned = torch.baddbmm(noise[k + 1].unsqueeze(1), x, noise[k])
+            x = torch.addmm(base[k + 1], x.flatten(0, 1), base[k]).view_as(turned).addcmul_(turned, sign, value=sigma)
+            if k < len(base) - 2:
+                x = x.tanh_()
+        logits = x.view(pairs, self.groups, 2, each, -1).permute(2, 0, 1, 3, 4)
+        values = logits.reshape(envs, agents, len(self.counts), -1).numpy()
+        absent = np.arange(values.shape[-1]) >= self.counts[:, None]
+        return np.where(absent, -np.inf, values).argmax(-1)
+
+    def learn(self, returns: np.ndarray, learning_rate: float, decay: float) -> float:
+        """Climb by the returns ``[E, A]``; returns the gradient's norm."""
+        pairs = len(returns) // 2
+        grouped = returns.reshape(2, pairs, self.groups, -1).mean(-1).reshape(2, -1)
+        difference = grouped[0] - grouped[1]
+        weights = np.clip(difference / (difference.std() + 1e-8), -3.0, 3.0).astype(np.float32) / len(difference)
+        gradient = torch.mv(self.noise.t(), torch.from_numpy(weights))
+        self.adam.step(decay * self.flat - gradient, learning_rate)
+        return float(gradient.norm())
+
+    def layers(self) -> dict[str, np.ndarray]:
+        """Weights and biases by the names of a checkpoint."""
+        parts, out = self._split(self.flat), {}
+        for k in range(0, len(parts), 2):
+            name = "head" if k == len(parts) - 2 else f"layer{k // 2}"
+            out[f"{name}.weight"], out[f"{name}.bias"] = parts[k].t().numpy().copy(), parts[k + 1].numpy().copy()
+        return out
+
+
+class EsTrainer:
+    """A generation an iteration.
+
+    Attributes:
+        agent_steps: agent-months lived so far.
+        iteration: generations so far.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        """Build the batch and the policies from the seed alone.
+
+        Raises:
+            ValueError: the config asks for what this trainer cannot do.
+        """
+        for name in ("continuous", "recurrent"):
+            if getattr(config, name):
+                raise ValueError(f"{name} must stay off with algo es, got {getattr(config, name)!r}")
+        if config.num_envs % 2:
+            raise ValueError(f"num_envs must be even with algo es, got {config.num_envs}")
+        if config.device != "cpu":
+            raise ValueError(f"device must be cpu with algo es, got {config.device!r}")
+        torch.set_num_threads(config.torch_threads)
+        self.config = config
+        self.env = SpiralVectorEnv(
+            config.scenario, config.num_envs, config.env_threads, "disabled", reward_mode=config.reward_mode
+        )
+        apart = config.reward_mode != "cooperative"
+        self.species = {role: self._species(role, self.env.num_agents_of[role] if apart else 1) for role in ROLES}
+        self.agent_steps = 0
+        self.iteration = 0
+
+    def _species(self, role: str, groups: int) -> _Species:
+        inputs = self.env.single_observation_space[role].shape[0]
+        return _Species(inputs, self.env.options.counts(role), self.config, role, groups)
+
+    def iterate(self) -> dict[str, float]:
+        """One generation; returns minus the mean return, gradient norms and the outcomes of its episodes."""
+        config = self.config
+        rng = np.random.default_rng(np.random.SeedSequence([config.seed, 3, self.iteration]))
+        for species in self.species.values():
+            species.mutate(config.num_envs // 2, rng)
+        seeds = np.tile(rng.integers(1 << 32, 1 << 62, config.num_envs // 2), 2)
+        returns, outcomes, months = self._play(seeds)
+        left = max(0.05, 1.0 - self.agent_steps / config.timesteps) if config.anneal else 1.0
+        figures = {}
+        for role, species in self.species.items():
+            figures[f"policy_loss/{role}"] = -float(returns[role].mean())
+            norm = species.learn(returns[role], config.learning_rate * left, config.es_decay)
+            figures[f"gradient_norm/{role}"] = norm
+            species.observations.take_noted()
+        self.agent_steps += months * config.num_envs * self.env.num_agents
+        self.iteration += 1
+        return figures | {f"outcome/{name}": float(np.mean(x)) for name, x in outcomes.items()}
+
+    def _play(self, seeds: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]:
+        """Whole episodes: returns ``[E, A]`` by role, outcome measures ``[E]``, months."""
+        seen, _ = self.env.reset(seed=seeds)
+        returns = {role: np.zeros(seen[role].shape[:2]) for role in ROLES}
+        rows = {role: torch.empty(seen[role].shape) for role in ROLES}
+        running, months = np.ones(len(seeds), dtype=np.bool_), 0
+        while running.any():
+            actions = {}
+            for role, species in self.species.items():
+                species.observations.note(seen[role], rows[role].numpy())
+                actions[role] = species.act(rows[role], self.config.es_sigma)
+            seen, rewards, terminated, truncated, _ = self.env.step(actions)
+            for role in ROLES:
+                returns[role] += rewards[role] * running[:, None]
+            running &= ~(terminated | truncated)
+            months += 1
+        return returns, self.env.metrics(), months
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All arrays that must be stored to go on bit for bit."""
+        out = {}
+        for role, species in self.species.items():
+            out[f"{role}.flat"] = species.flat.numpy().copy()
+            out |= {f"{role}.adam.{k}": v for k, v in species.adam.tensors().items()}
+            out |= {f"{role}.observations.{k}": v for k, v in species.observations.tensors().items()}
+        return out
+
+    def counters(self) -> dict[str, Any]:
+        """All numbers that must be stored to go on bit for bit; draws depend on the seed and these alone."""
+        return {"agent_steps": self.agent_steps, "iteration": self.iteration}
+
+    def load(self, tensors: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """Go on from ``tensors()`` and ``counters()``."""
+        for role, species in self.species.items():
+            mine = {k.removeprefix(f"{role}."): v for k, v in tensors.items() if k.startswith(f"{role}.")}
+            species.flat.copy_(torch.from_numpy(mine["flat"]))
+            species.adam.load({k.removeprefix("adam."): v for k, v in mine.items() if k.startswith("adam.")})
+            moments = {k: v for k, v in mine.items() if k.startswith("observations.")}
+            species.observations.load({k.removeprefix("observations."): v for k, v in moments.items()})
+        self.agent_steps, self.iteration = counters["agent_steps"], counters["iteration"]
+
+    def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Tensors and header of the policy as a checkpoint holds it."""
+        out: dict[str, np.ndarray] = {}
+        for role, species in self.species.items():
+            out |= {f"{role}.{k}": v for k, v in species.layers().items()}
+            out[f"{role}.mean"], out[f"{role}.std"] = species.observations.mean, species.observations.std
+        return out, {"networks": "per_role", "layers": self.config.layers, "head": "categorical", "recurrent": []}
+
+    def close(self) -> None:
+        """End all threads."""
+        self.env.close()
+
+
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+    """Train; see ``train.run.run``."""
+    return run(EsTrainer(config), folder, resume=resume, quiet=quiet)

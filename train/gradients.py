@@ -1,0 +1,175 @@
+"""The gradient of a share of a minibatch, for one role: by hand where that pays, by autograd elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.by_hand import HandNetwork
+from train.compiled import ppo_rows
+from train.flat import views
+from train.learner import Learner
+from train.losses import policy_loss, value_loss
+
+__all__ = ["Batch", "ByAutograd", "ByHand", "Gradient", "Weights"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the parts of the loss."""
+
+    clip_coef: float
+    ent_coef: float
+    vf_coef: float
+
+
+@dataclass
+class Batch:
+    """One role's rollout as tensors of ``T * E`` cells, ``[U, A, ...]``, and what all roles share.
+
+    Attributes:
+        memory: of recurrent actors at the rollout's start, ``[E, A, H]``.
+        state: normalised states ``[U, D]`` for a central critic.
+        starts: 1 where an episode began, float32 ``[T, E]``.
+    """
+
+    x: Tensor
+    actions: Tensor
+    log_p: Tensor
+    advantages: Tensor
+    targets: Tensor
+    memory: Tensor | None
+    state: Tensor | None
+    starts: Tensor
+
+
+class Gradient(Protocol):
+    """Computes one piece."""
+
+    out: Tensor
+
+    def take(self, batch: Batch, cells: np.ndarray, scale: float, moving: bool) -> np.ndarray:
+        """Write the gradient of ``scale`` times the summed loss over ``cells`` to ``out``.
+
+        Where not ``moving``, the actor's part is zero. Returns the sums of policy loss, value loss, entropy and KL,
+        each times ``scale``.
+        """
+
+
+class ByHand:
+    """For plain actors on a CPU.
+
+    Attributes:
+        out: gradient, laid out as the learner's parameters.
+    """
+
+    def __init__(self, learner: Learner, weights: Weights) -> None:
+        """Buffers are made when the first piece comes."""
+        self.learner, self.weights = learner, weights
+        self.out = torch.zeros_like(learner.adam.flat)
+        split = views(self.out, learner.parameters())
+        actors = len(list(learner.actor.parameters()))
+        self._actor_out, self._critic_out = split[:actors], split[actors:]
+        self._sums = np.zeros(4)
+        self._x = torch.empty(0)
+        self._state = torch.empty(0)
+        self._nets: tuple[HandNetwork, HandNetwork] | None = None
+
+    def _allocate(self, batch: Batch, cells: int) -> tuple[HandNetwork, HandNetwork]:
+        if self._nets is None or len(self._x) < cells:
+            agents, width = batch.x.shape[1:]
+            self._x = torch.empty(cells, agents * width)
+            self._state = torch.empty(cells, 0 if batch.state is None else batch.state.shape[1])
+            self._nets = (self.learner.hand_actor(cells * agents), self.learner.hand_critic(cells * agents))
+        return self._nets
+
+    @torch.no_grad()
+    def take(self, batch: Batch, cells: np.ndarray, scale: float, moving: bool) -> np.ndarray:
+        """As the protocol says."""
+        index = torch.from_numpy(cells.reshape(-1))
+        actor, critic = self._allocate(batch, len(index))
+        x, state = self._x[: len(index)], None
+        torch.index_select(batch.x.flatten(1), 0, index, out=x)
+        if batch.state is not None:
+            state = self._state[: len(index)]
+            torch.index_select(batch.state, 0, index, out=state)
+        x = x.view(-1, batch.x.shape[2])
+        logits, values = actor.forward(x), critic.forward(x, state)
+        self._loss(batch, index, logits, values, actor.slope(len(x)), critic.slope(len(x)), scale)
+        critic.backward(x, state, self._critic_out)
+        if moving:
+            actor.backward(x, None, self._actor_out)
+        else:
+            for part in self._actor_out:
+                part.zero_()
+        return self._sums * scale
+
+    def _loss(self, batch, index, logits, values, d_logits, d_values, scale):  # type: ignore[no-untyped-def]
+        w = self.weights
+        ppo_rows(
+            logits.numpy(),
+            values.numpy()[:, 0],
+            self.learner.counts,
+            index.numpy(),
+            batch.actions.numpy(),
+            batch.log_p.numpy(),
+            batch.advantages.numpy(),
+            batch.targets.numpy(),
+            np.array([w.clip_coef, w.ent_coef, w.vf_coef, scale], np.float32),
+            d_logits.numpy(),
+            d_values.numpy(),
+            self._sums,
+        )
+
+
+class ByAutograd:
+    """For everything else: normals, memories, CUDA.
+
+    Attributes:
+        out: gradient, laid out as the learner's parameters.
+    """
+
+    def __init__(self, learner: Learner, weights: Weights) -> None:
+        """Nothing is kept but the gradient."""
+        self.learner, self.weights = learner, weights
+        self.out = torch.zeros_like(learner.adam.flat)
+        self._parameters = learner.parameters()
+        self._parts = views(self.out, self._parameters)
+
+    def take(self, batch: Batch, cells: np.ndarray, scale: float, moving: bool) -> np.ndarray:
+        """As the protocol says."""
+        index = torch.from_numpy(np.ascontiguousarray(cells)).to(self.learner.device)
+        loss, sums = self._loss(batch, index, scale, moving)
+        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
+        for part, gradient in zip(self._parts, gradients, strict=True):
+            if gradient is None:
+                part.zero_()
+            else:
+                part.copy_(gradient)
+        return torch.stack(sums).cpu().numpy().astype(np.float64) * scale
+
+    def _loss(self, batch: Batch, index: Tensor, scale: float, moving: bool) -> tuple[Tensor, list[Tensor]]:
+        learner, weights, flat = self.learner, self.weights, index.reshape(-1)
+        x = batch.x[flat]
+        rows = x.shape[0] * x.shape[1]
+        parameters = self._unroll(batch, x, index) if learner.recurrent else learner.actor(x.reshape(rows, -1))[0]
+        log_p, entropy = learner.terms(parameters, batch.actions[flat].reshape(rows, -1))
+        old_log_p, advantages, targets = (y[flat].reshape(rows) for y in (batch.log_p, batch.advantages, batch.targets))
+        policy, kl = policy_loss(log_p, old_log_p, advantages, weights.clip_coef)
+        value = value_loss(learner.critic(x, None if batch.state is None else batch.state[flat]).reshape(-1), targets)
+        bonus = entropy.sum()
+        actor = (policy - weights.ent_coef * bonus) * (scale if moving else 0.0)
+        return actor + weights.vf_coef * scale * value, [y.detach() for y in (policy, value, bonus, kl)]
+
+    def _unroll(self, batch: Batch, x: Tensor, index: Tensor) -> Tensor:
+        assert batch.memory is not None
+        steps, envs = index.shape
+        agents = x.shape[1]
+        columns = index[0] % batch.starts.shape[1]
+        clear = batch.starts[:, columns].repeat_interleave(agents, dim=1)
+        memory = batch.memory[columns].reshape(envs * agents, -1)
+        return self.learner.actor.unroll(x.reshape(steps, envs * agents, -1), memory, clear).flatten(0, 1)
