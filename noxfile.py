@@ -63,25 +63,13 @@ def _run(session: nox.Session, page: Path) -> None:
     pin, pins = "pin" in session.posargs, page.with_suffix(".txt")
     _install_as_the_page_says(session, page, pin)
     if not pin:
-        example = Path(session.create_tmp()).resolve() / "example.py"
-        example.write_text(_block(page, "python"), encoding="utf-8")
-        with session.chdir(example.parent):
-            session.run("python", example.name, env=ENVIRONMENT)
-    session.run(
-        "python",
-        "-m",
-        "pip",
-        "install",
-        *([] if pin else ["-c", str(pins)]),
-        *TOOLS,
-        *PEERS.get(page.stem, ()),
-        env=ENVIRONMENT,
-    )
         # Not nox's own folder: it is inside the virtual environment, where Ray refuses to keep its files.
         with tempfile.TemporaryDirectory() as folder, session.chdir(folder):
             Path("example.py").write_text(_block(page, "python"), encoding="utf-8")
             session.run("python", "example.py", env=ENVIRONMENT)
-    session.run("python", "-m", "pip", "install", *([] if pin else ["-c", str(pins)]), *TOOLS, env=ENVIRONMENT)
+    constraints = [] if pin else ["-c", str(pins)]
+    tools = (*TOOLS, *PEERS.get(page.stem, ()))
+    session.run("python", "-m", "pip", "install", *constraints, *tools, env=ENVIRONMENT)
     if pin:
         _write_pins(session, pins)
     record = {"SPIRAL_RECORD": "1"} if "record" in session.posargs else {}

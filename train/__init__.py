@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Learning: IPPO, MAPPO, and PPO of stable-baselines3 and of RLlib, on the batched engine."""
-=======
-"""Learning: IPPO, MAPPO, an evolution strategy, and PPO of stable-baselines3, on the batched engine."""
->>>>>>> trainer
+"""Learning on the batched engine: IPPO, MAPPO, evolution, and PPO of stable-baselines3 and of RLlib."""
 
 from __future__ import annotations
 
