@@ -152,5 +152,5 @@ def test_the_batched_task_is_five_times_faster_than_pettingzoo_wrappers(record: 
     rates = speeds(routes, rounds=3)
     ratio = rates["batched"] / rates["pettingzoo"]
     print(f"\nagent-steps/s of rollouts with IPPO's policy: {rates}, ratio {ratio:.1f}")
-    record.speed(rates["batched"], ratio)
+    record.speed(rates["batched"], ratio, rates)
     assert ratio >= 5.0

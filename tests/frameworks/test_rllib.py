@@ -185,5 +185,5 @@ def test_the_batched_runner_is_five_times_as_fast(record: Record, cluster: None)
     rates = speeds({name: lambda runner=runner: work(runner) for name, runner in runners.items()}, rounds=3)  # type: ignore[misc]
     print(rates)
     slower = max(rates["pettingzoo"], rates["same batch"])
-    record.speed(rates["batched"], over_pettingzoo_route=rates["batched"] / slower)
+    record.speed(rates["batched"], over_pettingzoo_route=rates["batched"] / slower, routes=rates)
     assert rates["batched"] >= 5.0 * slower

@@ -167,5 +167,5 @@ def test_the_batched_environment_is_five_times_faster_than_pettingzoo_wrappers(r
     ratio = rates["batched, 64"] / max(rate for name, rate in rates.items() if "wrapper" in name)
     print(f"\nagent-steps/s of rollouts with a network: {rates}, batched over the fastest other: {ratio:.1f}")
     parallel.close()
-    record.speed(rates["batched, 64"], ratio)
+    record.speed(rates["batched, 64"], ratio, rates)
     assert ratio >= 5.0
