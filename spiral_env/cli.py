@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,7 +78,8 @@ def _spread(engine: str | None, address: str | None) -> Iterator[Callable[..., l
         from train.distributed import cluster, fan_out
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    with cluster(address or ""):
+    # Ray tells of dead nodes on the standard output, which is for results.
+    with cluster(address or ""), redirect_stdout(sys.stderr):
         yield fan_out
 
 
