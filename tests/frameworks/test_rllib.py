@@ -27,7 +27,7 @@ AGENTS = spiral_env.parallel_env().possible_agents
 
 @pytest.fixture
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
     register_env("spiral", lambda _: ParallelPettingZooEnv(spiral_env.parallel_env("baseline-v0")))
     yield
     ray.shutdown()
