@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -87,6 +88,12 @@ def replay(seed: int, actions: Sequence[Any], episode: int = 0, **options: Any) 
         _, paid, *_ = env.step(joint)
         rewards.append([paid[agent] for agent in env.possible_agents])
     return np.array(rewards)
+
+
+def episodes(done: Any) -> list[slice]:
+    """Months of every episode that ended, from the flags ``[T]``; a collapse ends one before its time."""
+    ends = np.flatnonzero(np.asarray(done)) + 1
+    return [slice(int(a), int(b)) for a, b in itertools.pairwise([0, *ends])]
 
 
 def speeds(
