@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,16 +16,15 @@ from reference import MODES, Ecosystem, starting_law
 
 import spiral_env
 from spiral_env.core.ledger import PURPOSE_CLASS, Class, Purpose
-from spiral_env.core.state import FIELDS
+from spiral_env.core.params import PARAMETERS
 from spiral_env.simulator.engine import Engine, World, central_fields
 
 HERE = Path(__file__).resolve().parent
 LAW = Path(spiral_env.__file__).parent / "scenarios" / "starting_backlog.csv"
 BASES = (False, True)
 SEEDS = (0, 1)
-MONTHS = {"large-v0": 24}
-"""Months played where it is fewer than the scenario's."""
-AT_OPENING = "start_month criticality service_tier mean_reach sme_start_revenue sme_records_base sme_constraint sme_entry".split()
+AT_OPENING = ("start_month", "criticality", "service_tier", "mean_reach")
+AT_SEAT = ("sme_start_revenue", "sme_records_base", "sme_constraint", "sme_entry")
 
 
 class Harsh(NamedTuple):
@@ -37,14 +36,15 @@ class Harsh(NamedTuple):
 
 HARSH = {
     "attacked": Harsh(
-        {"aim": 0.06, "sme_hazard": 0.05, "spill": 0.9, "drawdown_limit": 0.02, "trust_privacy": 0.3},
-        {"breach", "spill", "own event", "drawdown", "privacy incident", "failure", "isolation", "shock"},
+        {"aim": 0.06, "sme_hazard": 0.05, "spill": 0.9, "drawdown_limit": 0.02},
+        {"breach", "spill", "own event", "drawdown", "failure", "isolation", "shock"},
     ),
     "cascading": Harsh(
         {"cascade_probability": 0.9, "patch_failure": (0.0, 0.3, 0.5), "security_release": (60.0, 90.0, 120.0)},
         {"cascade", "failure", "isolation"},
     ),
     "overflowing": Harsh({"arrival_rate": 2.0, "capacity_hours": 60.0}, {"overflow"}),
+    "few services": Harsh({"num_services": 5.0, "posture_cost": (0.0, 0.5, 1.0)}, {"failure", "isolation"}),
     "many services": Harsh({"num_services": 20.0, "arrival_rate": 2.0}, {"failure"}),
     "climbing": Harsh(
         {"need_pool": 50.0, "need_capital": 20.0, "need_stock": 0.05, "gate_risk": 3.0, "start_value": 40.0},
@@ -65,16 +65,10 @@ HARSH = {
         | {"adaptive_rules": 0.5, "privacy_strictness": 3.0, "default_rate": (0.05, 0.1), "epsilon_cap": 1.0},
         {"compliance fine", "subsidy", "finding", "default", "closure"},
     ),
+    "leaking": Harsh({"privacy_incident": 1.0, "records_mean": 400.0, "trust_privacy": 0.01}, {"privacy incident"}),
     "unpaid": Harsh({"security_release": (1.0, 2.0, 4.0), "security_cash": 5.0, "sme_revenue_mu": 1.0}, set()),
     "switched off": Harsh(
-        {
-            name: 0.0
-            for name in (
-                "edge_aggregation_governance edge_governance_value edge_value_aggregation arrow_data_finance "
-                "arrow_capital_commerce arrow_security_assets pool forecasting detection market_risk greenwashing "
-                "shared_intelligence growth credit privacy_technology"
-            ).split()
-        },
+        {q.name: 0.0 for q in PARAMETERS if q.group == "switches" and q.name not in ("insurance", "attacks")},
         set(),
     ),
 }
@@ -82,8 +76,8 @@ HARSH = {
 Play = Callable[[int, int], np.ndarray]
 
 
-def three_levels(seed: int, agents: int) -> Play:
-    return lambda month, _: keyed_levels(seed, month, agents) / 2.0
+def three_levels(seed: int) -> Play:
+    return lambda month, agents: keyed_levels(seed, month, agents) / 2.0
 
 
 def continuous(month: int, agents: int) -> np.ndarray:
@@ -121,8 +115,9 @@ def assert_same_backlog(state: Any, reference: Ecosystem, when: str) -> None:
     assert places.keys() == {v.uid for v in reference.vulnerabilities}, when
     for v in reference.vulnerabilities:
         j = places[v.uid]
-        same = (state["v_known"][j], state["v_kev"][j], fates[state["v_fate"][j]], state["v_service"][j])
-        assert same == (v.known, v.exploited, v.fate, v.service), f"{when}: vulnerability {v.uid}"
+        got = [state[f"v_{name}"][j] for name in ("service", "class", "patch_month", "kev_month", "known", "kev")]
+        wanted = [v.service, v.kind, v.patch_month, v.exploited_month, v.known, v.exploited]
+        assert [*got, fates[state["v_fate"][j]]] == [*wanted, v.fate], f"{when}: vulnerability {v.uid}"
         assert abs(state["v_epss"][j] - v.epss) < 1e-12, f"{when}: vulnerability {v.uid}"
 
 
@@ -141,8 +136,8 @@ def assert_same(engine: Engine, reference: Ecosystem, when: str) -> None:
         assert state[name] == getattr(reference, name), f"{when}: {name}"
 
 
-def happened(w: Ecosystem) -> Iterator[str]:
-    """Names of what is rare and has happened this month."""
+def rare(w: Ecosystem) -> dict[str, bool]:
+    """What is rare, and whether it has happened this month."""
     what = {
         "breach": w.breach,
         "own event": any(firm.event == 1 for firm in w.firms),
@@ -166,33 +161,33 @@ def happened(w: Ecosystem) -> Iterator[str]:
         "collapse of trust": w.collapsed and w.trust_count >= w.p.collapse_trust_months,
         "collapse of cash": w.collapsed and w.cash_count >= w.p.collapse_cash_months,
     }
-    return (name for name, value in what.items() if value)
+    return {name: bool(value) for name, value in what.items()}
 
 
-def compare(made: World, seed: int, play: Play, months: int) -> Counter[str]:
+def compare(made: World, seed: int, play: Play) -> Counter[str]:
     """Play both month by month; they must agree in everything. Returns how often what is rare has happened."""
     compiled, reference = engines(made, seed), slow(made, seed)
     first = compiled["mixed", False]
-    for name in AT_OPENING:
+    for name in AT_OPENING + AT_SEAT:
         live = first.states[0][name]
         wanted = np.asarray(reference.field(name), dtype=float)
         assert_near(live[: len(wanted)] if wanted.ndim else live, wanted, f"opening: {name}")
+    ends = first.states[0]["calls_end"][: reference.services.count]
+    calls = np.split(first.states[0]["callee"][: ends[-1]], ends[:-1])
+    assert [list(called) for called in calls] == reference.services.calls
     assert_same(first, reference, "opening")
     seen: Counter[str] = Counter()
-    for month in range(months):
-        if reference.done:
-            break
-        efforts = play(month, 3 + made.num_smes)
+    while not reference.done:
+        efforts = play(reference.month, 3 + made.num_smes)
         reference.step(efforts.tolist())
-        seen.update(happened(reference))
+        seen.update(name for name, happened in rare(reference).items() if happened)
         for (mode, realised), engine in compiled.items():
             engine.step(efforts[None])
             vectors, scalars = reference.rewards(mode, realised)
-            when = f"month {month + 1}"
+            when = f"month {reference.month}"
             assert_near(engine.vectors[0], vectors, f"{when}: vectors {mode} {realised}")
             assert_near(engine.scalars[0], scalars, f"{when}: scalars {mode} {realised}")
         assert_same(first, reference, when)
-    assert reference.done or reference.month == months
     return seen
 
 
@@ -201,36 +196,29 @@ def test_whole_episodes_equal_the_reference(scenario: str) -> None:
     made = world(scenario)
     first = spiral_env.load_scenario(scenario).train_seeds[0]
     for seed in SEEDS:
-        months = min(made.max_cycles, MONTHS.get(scenario, made.max_cycles))
-        compare(made, first + seed, three_levels(first + seed, 3 + made.num_smes), months)
+        compare(made, first + seed, three_levels(first + seed))
 
 
-@pytest.mark.parametrize("name", HARSH)
+# More than twelve services are another compiled size.
+SIZES = [pytest.param(name, marks=pytest.mark.slow) if name == "many services" else name for name in HARSH]
+
+
+@pytest.mark.parametrize("name", SIZES)
 def test_what_is_rare_equals_the_reference(name: str) -> None:
     made = world("baseline-v0", **HARSH[name].params)
     seen: Counter[str] = Counter()
     for seed in SEEDS:
-        seen += compare(made, seed, three_levels(seed, 11), made.max_cycles)
+        seen += compare(made, seed, three_levels(seed))
     assert HARSH[name].shows <= seen.keys(), f"never happened: {HARSH[name].shows - seen.keys()}"
 
 
 def test_continuous_efforts_equal_the_reference() -> None:
     made = world("baseline-v0")
-    compare(made, 5, continuous, made.max_cycles)
+    compare(made, 5, continuous)
 
 
 def test_the_worlds_that_are_compared_show_everything_rare() -> None:
-    names = set().union(*(harsh.shows for harsh in HARSH.values()))
-    made = world("baseline-v0")
-    assert names == set(happened_names(slow(made, 0)))
-
-
-def happened_names(w: Ecosystem) -> Iterator[str]:
-    """Every name that ``happened`` may give."""
-    tree = ast.parse((HERE / "test_reference.py").read_text())
-    function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "happened")
-    table = next(n for n in ast.walk(function) if isinstance(n, ast.Dict))
-    return (key.value for key in table.keys if isinstance(key, ast.Constant))
+    assert set().union(*(harsh.shows for harsh in HARSH.values())) == rare(slow(world(), 0)).keys()
 
 
 def test_the_reference_has_its_own_ledger_with_the_same_purposes() -> None:
@@ -251,9 +239,3 @@ def test_the_reference_imports_no_part_of_the_compiled_model() -> None:
             for name in names:
                 assert not name.startswith("spiral_env") or name in allowed, f"{file.name} imports {name}"
                 assert name.split(".")[0] not in ("numpy", "numba"), f"{file.name} imports {name}"
-
-
-def test_every_central_row_is_compared() -> None:
-    central = {f.name for f in FIELDS if f.central}
-    assert central == {name for name, _ in central_fields(8, 12)}
-    assert len(central) > 200

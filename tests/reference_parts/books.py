@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from reference_parts.draws import words
+
 __all__ = ["Ledger"]
 
 INSTITUTIONS = ("world", "platform", "treasury", "security")
-OPERATING = (
+OPERATING = words(
     "security_release security_return security_lapse security_spending business_levers finance_levers tenant_fee "
     "sme_levers patching platform_sales fixed_cost tenant_service emergency_posture sme_profit channel_sales "
     "loan_interest green_income portfolio_cost remittance overdraft"
-).split()
-CAPITAL = (
+)
+CAPITAL = words(
     "subsidy loan_recovery loan_draw loan_investment loan_repayment market owners_draw outside_capital exit entry"
-).split()
-LOSS = "privacy_fine compliance_fine premium retained_loss".split()
+)
+LOSS = words("privacy_fine compliance_fine premium retained_loss")
 
 
 class Ledger:

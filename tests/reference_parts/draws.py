@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 from spiral_env.core.rng import Stream
 
-__all__ = ["Draws", "Stream", "clip", "limited_mean"]
+__all__ = ["Draws", "Stream", "clip", "limited_mean", "words"]
 
 WORD = (1 << 64) - 1
 STANDARD = NormalDist()
@@ -48,6 +48,10 @@ class Draws:
             probability *= mean / (count + 1)
             below += probability
         return 400
+
+
+def words(names: str) -> list[str]:
+    return names.split()
 
 
 def clip(x: float, low: float, high: float) -> float:

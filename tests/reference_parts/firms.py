@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 
-from reference_parts.draws import Draws, Stream, clip, limited_mean
+from reference_parts.draws import Draws, Stream, clip, limited_mean, words
 
 __all__ = ["Firm"]
 
 LN_K = math.log(1000.0)
 # What is not a firm's but a month's or a seat's, and starts from nothing.
-NOTHING = (
-    "patch_effort esg_mode esg_scale borrow share fee cost lag own_hazard probability expected event loss expected_fine "
-    "fine closing profit interest premium retained"
-).split()
+NOTHING = words(
+    "patch_effort esg_mode esg_scale borrow share fee cost lag own_hazard probability expected event loss "
+    "expected_fine fine closing profit interest premium retained"
+)
 
 
 class Firm:

@@ -6,18 +6,17 @@ from types import SimpleNamespace
 
 from reference_parts.books import Ledger
 from reference_parts.closing import aggregation_to_governance, value_to_aggregation
-from reference_parts.draws import Draws, Stream, limited_mean
+from reference_parts.draws import Draws, Stream, limited_mean, words
 from reference_parts.firms import LN_K, Firm
 from reference_parts.governance import expose
 from reference_parts.services import Services
 from reference_parts.vulnerabilities import NEVER, Vulnerability, patch_delay, resistance
-
 from spiral_env.core.params import PARAMETERS
 
 __all__ = ["open_episode", "parameters"]
 
 # Rows of the state that start from nothing, by who sets them.
-NOTHING = (
+NOTHING = words(
     "month collapsed done level stage stage_months aggregation value value_sum gate_count fallback_count level_rose "
     "trust_count cash_count height scanning_effort intel_effort it_cost window_effort modules_effort privacy_effort "
     "epsilon business_cost release release_effort returned lapsed lending_effort weight weight_change audit_share "
@@ -29,7 +28,7 @@ NOTHING = (
     "sales_margin tenant_service posture_price loans green_book audited_year book interest green_income "
     "portfolio_cost certainty_equivalent market_income premium retained premium_mean business_profit profit_mean "
     "remitted operating_value realised_value ecosystem_value"
-).split()
+)
 
 
 def parameters(values, ranges, num_smes: int, draws: Draws) -> SimpleNamespace:
