@@ -6,7 +6,7 @@ import math
 
 from reference_parts.draws import Stream, clip
 from reference_parts.firms import own_auc
-from reference_parts.vulnerabilities import arrival
+from reference_parts.vulnerabilities import FINE, arrival
 
 __all__ = ["AGGREGATION", "GOVERNANCE", "VALUE", "aggregate", "stock"]
 
@@ -89,7 +89,7 @@ def arrive(w, p) -> None:
     w.recent_arrivals[w.month % 12] = w.arrivals
     new = [arrival(p, w.draws, w.month, k, w.services.count, k >= ordinary) for k in range(w.arrivals)]
     for_tail = max(0, len(w.vulnerabilities) + len(new) - w.capacity)
-    least = sorted(w.vulnerabilities, key=lambda v: (math.floor(v.epss * 2**40), v.uid))[:for_tail]
+    least = sorted(w.vulnerabilities, key=lambda v: (math.floor(v.epss * FINE), v.uid))[:for_tail]
     for v in least:
         w.tail[v.service] += v.hazard
         w.vulnerabilities.remove(v)

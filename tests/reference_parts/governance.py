@@ -8,8 +8,9 @@ from reference_parts.aggregation import GOVERNANCE, match, stock
 from reference_parts.decisions import NOW, epsilon_of, rho_of
 from reference_parts.draws import STANDARD, Stream, clip, limited_mean
 from reference_parts.firms import LN_K
-from reference_parts.patching import FINE, plan_and_patch, posture
+from reference_parts.patching import plan_and_patch, posture
 from reference_parts.services import EDGE
+from reference_parts.vulnerabilities import FINE
 
 __all__ = ["expose", "govern"]
 

@@ -6,10 +6,9 @@ import math
 
 from reference_parts.decisions import BATCH, NOW, lever
 from reference_parts.draws import Stream
+from reference_parts.vulnerabilities import FINE
 
 __all__ = ["plan_and_patch"]
-
-FINE = 2**30
 
 
 def plan_and_patch(w, p) -> None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from reference_parts.draws import Draws, Stream
 
-__all__ = ["Vulnerability", "arrival", "patch_delay"]
+__all__ = ["FINE", "Vulnerability", "arrival", "patch_delay"]
 
 NEVER = 32_000
+FINE = 2**30
+"""Orders and sums of EPSS and priorities are taken in whole units of 2^-30."""
 QUANTILES = (
     *((0.0, 0.0012), (0.05, 0.0016), (0.1, 0.0021), (0.2, 0.0030), (0.3, 0.0038), (0.4, 0.0049), (0.5, 0.0067)),
     *((0.6, 0.0096), (0.7, 0.0133), (0.8, 0.0200), (0.9, 0.039), (0.95, 0.088), (0.97, 0.172), (0.98, 0.272)),
