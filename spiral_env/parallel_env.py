@@ -87,6 +87,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         self.action_spaces = {a: by_role[r][1] for a, r in zip(self.possible_agents, roles, strict=True)}
         self._efforts = np.zeros((1, len(roles), 5))
         self._top = np.array([self.options.counts(role) - 1 for role in roles])
+        self._none = dict.fromkeys(self.possible_agents, False)
         self._in_order = operator.itemgetter(*self.possible_agents)
         self._levels = np.zeros((1, len(roles), 5), dtype=np.int64) if action_mode == "multi_discrete" else None
         widths = [self.options.width(role) for role in roles]
@@ -131,16 +132,14 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
                 raise ValueError(f"actions must be empty after the end of an episode, got {sorted(actions)}")
             return {}, {}, {}, {}, {}
         self.engine.step(self._encode(actions))
-        ended, fallen, height, value = self.engine.summary[0].tolist()
-        agents = self.agents
-        observations = self._observations()
-        rewards = dict(zip(agents, self.engine.scalars[0].tolist(), strict=True))
-        terminations = dict.fromkeys(agents, ended > 0.0 and fallen > 0.0)
-        truncations = dict.fromkeys(agents, ended > 0.0 and not fallen > 0.0)
-        infos = self._infos(height, value)
+        summary, scalars, _ = self.engine.first_row
+        ended, fallen, height, value = summary.tolist()
+        rewards = dict(zip(self.agents, scalars.tolist(), strict=True))
+        terminations, truncations = self._none.copy(), self._none.copy()
         if ended > 0.0:
+            (terminations if fallen > 0.0 else truncations).update(dict.fromkeys(self.agents, True))
             self.agents = []
-        return observations, rewards, terminations, truncations, infos
+        return self._observations(), rewards, terminations, truncations, self._infos(height, value)
 
     def _encode(self, actions: dict[str, Any]) -> np.ndarray:
         """One action per agent to efforts ``[1, A, 5]``; the fast way first, then the one that names the fault."""
@@ -186,7 +185,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
     def _infos(self, height: float, value: float) -> dict[str, dict[str, float]]:
         infos = [
             {"security": a, "cost": b, "value": c, "spiral_height": height, "ecosystem_value": value}
-            for a, b, c in self.engine.vectors[0].tolist()
+            for a, b, c in self.engine.first_row[2].tolist()
         ]
         return dict(zip(self.possible_agents, infos, strict=True))
 

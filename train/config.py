@@ -83,7 +83,7 @@ class TrainConfig:
     hidden: int = 64
     layers: int = 2
     start_logit: float = 2.0
-    es_sigma: float = 0.1
+    es_sigma: float = 0.2
     es_decay: float = 0.0
     recurrent: str = ""
     continuous: bool = False
@@ -133,11 +133,16 @@ class TrainConfig:
                 raise ValueError(f"recurrent must name roles of {', '.join(ROLES)}, got {role!r}")
 
 
+ALGO_DEFAULTS: dict[str, dict[str, Any]] = {
+    "es": {"num_envs": 1024, "layers": 0, "learning_rate": 0.08, "timesteps": 100_000_000},
+}
+"""What differs from the dataclass's defaults for one algorithm."""
+
 _MAY_BE_ZERO = ("seed", "ent_coef", "target_kl", "gae_lambda", "start_logit", "es_decay", "layers")
 
 
 def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
-    """Defaults, then the TOML file, then ``overrides``.
+    """Defaults, those of the algorithm, then the TOML file, then ``overrides``.
 
     Raises:
         TypeError: a value is of the wrong type.
@@ -155,7 +160,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
             raise ValueError(f"config has no {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
-    return TrainConfig(**values)
+    return TrainConfig(**ALGO_DEFAULTS.get(values.get("algo", ""), {}) | values)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

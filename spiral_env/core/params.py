@@ -308,7 +308,7 @@ _SPIRAL = _group(
     ("trust_disclosure", 0.01, "1/month", 0.0, 1.0, _ASSUMED),
     ("exposure_gain", 0.5, "1", 0.0, 5.0, "feedback edge 1; size assumed"),
     ("records_growth", 1.05, "x a level", 0.5, 2.0, "feedback edge 3; size assumed"),
-    ("market_growth", 1.20, "x a level", 1.0, 3.0, "feedback edge 3; size assumed"),
+    ("market_growth", 1.25, "x a level", 1.0, 3.0, "feedback edge 3; size assumed"),
     ("outside_capital", 150.0, "k$ at 8 SMEs", 0.0, 1e6, "feedback edge 3; size assumed"),
     ("need_pool", 1100.0, "records at 8 SMEs", 1.0, 1e8, _ASSUMED),
     ("need_capital", 1300.0, "k$ at 8 SMEs", 1.0, 1e8, _ASSUMED),

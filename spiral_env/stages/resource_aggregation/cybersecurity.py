@@ -69,9 +69,9 @@ def _pick(shares, u):
 
 @kernel
 def _rank_by_epss(s, tickets):
-    """One word a slot, in the order of EPSS to 2^-40; its last ten bits are the slot."""
+    """One word a slot, in the order of EPSS to 2^-30, then the older key; its last ten bits are the slot."""
     for j in range(s.num_open):
-        tickets[j] = (int(s.v_epss[j] * 1_099_511_627_776.0) << 10) | j
+        tickets[j] = (int(s.v_epss[j] * 1_073_741_824.0) << 30) | (s.v_uid[j] << 10) | j
 
 
 @kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, stream_key, uniform, unit
+from spiral_env.roles._levers import interpolate
 from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT, FAILED, ISOLATED, OPEN, PATCHED
 
 __all__ = ["plan_and_patch", "priority"]
@@ -104,7 +105,7 @@ def _land(s, p, money, scratch):
 @kernel
 def _restarts(s, p, batch_patches, now_patches):
     """Restarts outside the maintenance window take the platform down."""
-    window = p.window_hours[2] * s.window_effort
+    window = interpolate(p.window_hours, s.window_effort)
     outside = max(0.0, batch_patches * p.restart_hours - window) + now_patches * p.restart_hours
     s.outage_hours += outside * p.outage_weight / s.num_services
 

@@ -1,0 +1,143 @@
+"""The opening of an episode: parameters of its world, services, stocks, firms, money, backlog."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from reference_parts.books import Ledger
+from reference_parts.closing import aggregation_to_governance, value_to_aggregation
+from reference_parts.draws import Draws, Stream, limited_mean, words
+from reference_parts.firms import LN_K, Firm
+from reference_parts.governance import expose
+from reference_parts.services import Services
+from reference_parts.vulnerabilities import NEVER, Vulnerability, patch_delay, resistance
+from spiral_env.core.params import PARAMETERS
+
+__all__ = ["open_episode", "parameters"]
+
+# Rows of the state that start from nothing, by who sets them.
+NOTHING = words(
+    "month collapsed done level stage stage_months aggregation value value_sum gate_count fallback_count level_rose "
+    "trust_count cash_count height scanning_effort intel_effort it_cost window_effort modules_effort privacy_effort "
+    "epsilon business_cost release release_effort returned lapsed lending_effort weight weight_change audit_share "
+    "disclosure_effort finance_cost member_sharing mean_sharing fee_income joined left pool skill lending_mean "
+    "lendable capital detection false_findings arrivals data_skill ranking hours delay patched patched_age failed "
+    "isolated patching_cost outage_hours alert event_probability expected_breach cycle_loss breach breach_loss rho12 "
+    "eps12 incident_probability expected_privacy_fine privacy_incident privacy_fine incidents_year market_return "
+    "portfolio_return drawdown drawdown_event findings findings_year exposed expected_credit_loss credit_loss sales "
+    "sales_margin tenant_service posture_price loans green_book audited_year book interest green_income "
+    "portfolio_cost certainty_equivalent market_income premium retained premium_mean business_profit profit_mean "
+    "remitted operating_value realised_value ecosystem_value"
+)
+
+
+def parameters(values, ranges, num_smes: int, draws: Draws) -> SimpleNamespace:
+    """The numbers of this episode's world; a range is drawn under the place of its number in the table."""
+    found = {}
+    place = 0
+    for q in PARAMETERS:
+        found[q.name] = values.get(q.name, q.default)
+        if q.name in ranges and ranges[q.name][1] > ranges[q.name][0]:
+            low, high = ranges[q.name]
+            found[q.name] = low + (high - low) * draws.uniform(0, Stream.WORLD, place)
+        place += len(q.default) if isinstance(q.default, tuple) else 1
+    p = SimpleNamespace(**found)
+    p.smes = num_smes / 8.0
+    p.size = p.smes**p.size_exponent
+    p.breach_mean = limited_mean(p.breach_mu - LN_K, p.breach_sigma, p.breach_cap)
+    busy = p.campaign_onset / (p.campaign_onset + p.campaign_end)
+    hit = (p.threat_campaign + 2.0 * p.threat_quiet) / 3.0
+    p.threat_mean = busy * hit + (1.0 - busy) * p.threat_quiet
+    return p
+
+
+def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: int) -> None:
+    """Set every attribute of the ecosystem ``w`` as it stands before the first month."""
+    w.draws = Draws(seed)
+    w.p = parameters(values, ranges, num_smes, w.draws)
+    w.num_smes, w.max_cycles = num_smes, max_cycles
+    for name in NOTHING:
+        setattr(w, name, 0)
+    w.start_month = int(12.0 * w.draws.uniform(0, Stream.CALENDAR, 0))
+    w.services = Services(w.p, w.draws)
+    stocks(w, w.p)
+    w.mean_reach = mean_reach(w, w.p)
+    ages = [w.draws.uniform(0, Stream.SME, 16 * i + 6) * w.p.age_high for i in range(num_smes)]
+    w.firms = [Firm(w.p, w.draws, i, int(age)) for i, age in enumerate(ages)]
+    w.num_members = sum(firm.member for firm in w.firms)
+    money(w, w.p)
+    backlog(w, w.p, law)
+    expose(w, w.p)
+    w.stress = int(w.draws.uniform(0, Stream.MARKET, 0) >= w.p.market_start_calm)
+    w.calm_filter = w.p.market_start_calm
+    w.risk, w.risk_mean = 0.9, 0.9 * w.p.appetite * w.p.size
+    aggregation_to_governance(w, w.p)
+    value_to_aggregation(w, w.p)
+
+
+def stocks(w, p) -> None:
+    w.modules = p.start_stock * p.modularity
+    w.privacy = p.start_stock * p.privacy_technology
+    w.intel = w.disclosure = p.start_stock
+    w.scanners = [p.start_stock] * 4
+    w.trust, w.users = p.start_trust, p.start_users
+    w.auc_pool = 0.5
+    w.fraud = p.fraud_base - p.fraud_verified * w.privacy
+    w.crowding = p.crowding_base
+    w.availability = w.sales_ratio = 1.0
+    year = [p.season[(w.start_month + k - 1) % 12] for k in range(12)]
+    w.sales_ring = [p.platform_sales * p.size * season for season in year]
+    w.value_ring = [p.start_value * p.size] * 6
+    w.posture = [0] * 3
+    w.posture_months = [0.0] * 3
+    w.posture_factor, w.posture_mean = [1.0] * 3, [1.0] * 3
+    w.tier_effort = p.effort_floor
+    w.fee_effort = w.fee_next = 0.5
+    w.intel_factor = w.asset_protection = 1.0
+    w.capital_growth = p.arrow_capital_commerce
+    w.campaign = w.alert_tier = -1
+    w.portfolio_index = w.portfolio_peak = 1.0
+    w.it_action, w.business_action, w.finance_action = [0.0] * 5, [0.0] * 5, [0.0] * 5
+    w.rho_window = [0.0] * 12
+    w.recent_arrivals = [0] * 12
+    w.detect_hazard = [0.0] * 4
+    w.tail = [0.0] * w.services.count
+    w.carry_hazard = [0.0] * w.services.count
+
+
+def mean_reach(w, p) -> float:
+    """Reach at the starting modularity, averaged over entries by exposure."""
+    exposure = [p.exposure[tier] for tier in w.services.tier]
+    chance = p.call_reach * (1.0 - p.module_isolation * p.start_stock)
+    total = sum(exposure[k] * w.services.reach(k, chance) for k in w.services)
+    return total / sum(exposure)
+
+
+def money(w, p) -> None:
+    opening = {"platform": p.platform_cash, "treasury": p.treasury_cash, "security": p.security_cash}
+    opening = {name: cash * p.size for name, cash in opening.items()}
+    w.ledger = Ledger({**opening, **{firm.seat: firm.revenue for firm in w.firms}})
+
+
+def backlog(w, p, law) -> None:
+    """A bootstrap sample of the law of the open backlog; the sampled tier's services are equally likely."""
+    w.capacity = 256 if w.services.count <= 12 else 704
+    count = w.draws.poisson(0, Stream.BACKLOG, 0, p.backlog_open * w.services.count / 12.0)
+    w.vulnerabilities = []
+    for uid in range(min(count, w.capacity)):
+        row = law[int(w.draws.uniform(0, Stream.BACKLOG, 1 + 2 * uid) * len(law))]
+        places = w.services.of_tier(int(row["tier"]))
+        service = places[int(w.draws.uniform(0, Stream.BACKLOG, 2 + 2 * uid) * len(places))]
+        v = Vulnerability(
+            uid=uid,
+            service=service,
+            kind=int(row["class"]),
+            cvss=row["cvss"],
+            epss=row["epss"],
+            patch_month=0 if row["patch"] > 0.0 else min(NEVER, patch_delay(p, w.draws, uid)),
+            exploited_month=NEVER,
+            resistance=resistance(w.draws, uid),
+            known=row["known"] > 0.0,
+            exploited=row["kev"] > 0.0,
+        )
+        w.vulnerabilities.append(v)
