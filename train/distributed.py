@@ -16,7 +16,7 @@ import torch
 
 from spiral_env.roles import ROLES
 from train.config import TrainConfig
-from train.run import run
+from train.run import Report, run
 
 try:
     import ray
@@ -259,7 +259,9 @@ class RayTrainer:
                 Path(self._algorithm.logdir).rmdir()
 
 
-def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+def train(
+    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
+) -> Path:
     """Train on the cluster at ``config.ray_address``, or on one of this machine; see ``train.run.run``.
 
     Raises:
@@ -269,4 +271,4 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: boo
     """
     trainer = RayTrainer(config, folder)
     with cluster(config.ray_address, config.runners):
-        return run(trainer, folder, resume=resume, quiet=quiet)
+        return run(trainer, folder, resume=resume, quiet=quiet, report=report)
