@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,7 +78,8 @@ def _spread(engine: str | None, address: str | None) -> Iterator[Callable[..., l
         from train.distributed import cluster, fan_out
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    with cluster(address or ""):
+    # Ray tells of dead nodes on the standard output, which is for results.
+    with cluster(address or ""), redirect_stdout(sys.stderr):
         yield fan_out
 
 
@@ -280,6 +281,8 @@ def sweep(
     episodes: Annotated[int, typer.Option(min=1, help="Held-out episodes that score a run.")] = 200,
     prune: Annotated[bool, typer.Option(help="End runs that fall behind.")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep in --out.")] = False,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Search hyperparameters: one training run a trial, scored by ecosystem value; the best as TOML in best.toml."""
@@ -299,7 +302,8 @@ def sweep(
         base = training.load_config(config, dict(training.parse_override(text) for text in set_ or []))
         asked = sweeping.SweepConfig(base, searched, trials or 20, episodes, prune)
     try:
-        sweeping.sweep(out, asked, trials=trials, workers=workers, quiet=as_json)
+        with _spread(engine, ray_address) as spread:
+            sweeping.sweep(out, asked, trials=trials, workers=workers, quiet=as_json, spread=spread)
     except KeyboardInterrupt:
         print(f"stopped; every run is in {out}; go on with: spiral sweep --out {out} --resume", file=sys.stderr)
         raise SystemExit(130) from None

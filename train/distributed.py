@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -270,5 +271,6 @@ def train(
         KeyboardInterrupt: Ctrl-C, after what is learned was stored.
     """
     trainer = RayTrainer(config, folder)
-    with cluster(config.ray_address, config.runners):
+    # Ray tells of dead nodes on the standard output, which is for results.
+    with cluster(config.ray_address, config.runners), redirect_stdout(sys.stderr):
         return run(trainer, folder, resume=resume, quiet=quiet, report=report)

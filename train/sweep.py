@@ -91,9 +91,18 @@ def run_trial(config: TrainConfig, folder: Path, episodes: int = 200, report: Re
 
 
 def sweep(
-    folder: Path, config: SweepConfig | None, *, trials: int | None = None, workers: int = 1, quiet: bool = False
+    folder: Path,
+    config: SweepConfig | None,
+    *,
+    trials: int | None = None,
+    workers: int = 1,
+    quiet: bool = False,
+    spread: Callable[..., list[Any]] | None = None,
 ) -> Path:
     """Play trials until there are ``config.trials``; without a config go on with the sweep in the folder.
+
+    ``spread(function, jobs)`` places the workers, for example ``train.distributed.fan_out``: on any machine that sees
+    the folder. It must run the job of a machine that died again; that worker goes on with the stored run.
 
     Raises:
         ValueError: the folder does not fit, or the config.
@@ -103,6 +112,9 @@ def sweep(
     if workers < 1:
         raise ValueError(f"workers must be >= 1, got {workers}")
     _open(folder, config, trials)
+    if spread is not None:
+        spread(_away(folder.resolve()), range(workers))
+        return folder
     threads = max(1, (os.cpu_count() or 1) // workers)
     if workers == 1:
         _work(folder, threads, quiet, _never)
@@ -120,6 +132,15 @@ def sweep(
             # Whatever ended the wait, the others store what they have.
             stop.set()
     return folder
+
+
+def _away(folder: Path) -> Callable[[int], None]:
+    """The work of one core on any machine."""
+
+    def work(_number: int) -> None:
+        _work(folder, 1, True, _never)
+
+    return work
 
 
 def _never() -> bool:
