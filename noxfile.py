@@ -46,10 +46,14 @@ def _without_pins(words: list[str]) -> list[str]:
 
 
 def _install_as_the_page_says(session: nox.Session, page: Path, pin: bool) -> None:
+    held: list[str] = []
     for line in _block(page, "bash").splitlines():
         words = shlex.split(line, comments=True)
-        if words:
-            session.run(*(_without_pins(words) if pin else words), env=ENVIRONMENT)
+        if not words:
+            continue
+        # What the page itself fixes (torch) stays so, whatever a later line would rather have.
+        session.run(*(_without_pins(words) + held if pin else words), env=ENVIRONMENT)
+        held += [word for word in words if "==" in word]
 
 
 def _write_pins(session: nox.Session, pins: Path) -> None:

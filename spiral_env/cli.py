@@ -1,4 +1,4 @@
-"""The command line: ``spiral info | scenarios | calibrate | rollout | train | evaluate``."""
+"""The command line: ``spiral info | scenarios | calibrate | rollout | train | sweep | evaluate``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,7 +78,8 @@ def _spread(engine: str | None, address: str | None) -> Iterator[Callable[..., l
         from train.distributed import cluster, fan_out
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    with cluster(address or ""):
+    # Ray tells of dead nodes on the standard output, which is for results.
+    with cluster(address or ""), redirect_stdout(sys.stderr):
         yield fan_out
 
 
@@ -266,6 +267,60 @@ def train(
         print(f"stopped; what was learned is in {out}; go on with: spiral train --out {out} --resume", file=sys.stderr)
         raise SystemExit(130) from None
     _emit(as_json, {"run": str(folder)}, f"run stored in {folder}")
+
+
+@app.command()
+def sweep(
+    out: Annotated[Path, typer.Option(help="The sweep's folder.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Runs in all.  [default: 20]")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes side by side; more may join with --resume.")] = 1,
+    ranges: Annotated[Path | None, typer.Option(help="TOML file of what is searched.")] = None,
+    set_range: Annotated[list[str] | None, typer.Option(help="name=low:high, name=low:high:log or name=a,b,c.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters of all runs.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, for all runs.")] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Held-out episodes that score a run.")] = 200,
+    prune: Annotated[bool, typer.Option(help="End runs that fall behind.")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep in --out.")] = False,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search hyperparameters: one training run a trial, scored by ecosystem value; the best as TOML in best.toml."""
+    try:
+        import train as training
+        from train import sweep as sweeping
+        from train.ranges import load_ranges, parse_range
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    asked = None
+    if resume and (ranges or set_range or config or set_):
+        raise ValueError(
+            "--ranges, --set-range, --config and --set must be left out with --resume: the sweep keeps its own"
+        )
+    if not resume:
+        searched = (load_ranges(ranges) if ranges else {}) | dict(parse_range(text) for text in set_range or [])
+        base = training.load_config(config, dict(training.parse_override(text) for text in set_ or []))
+        asked = sweeping.SweepConfig(base, searched, trials or 20, episodes, prune)
+    try:
+        with _spread(engine, ray_address) as spread:
+            sweeping.sweep(out, asked, trials=trials, workers=workers, quiet=as_json, spread=spread)
+    except KeyboardInterrupt:
+        print(f"stopped; every run is in {out}; go on with: spiral sweep --out {out} --resume", file=sys.stderr)
+        raise SystemExit(130) from None
+    data = sweeping.summary(out)
+    _emit(as_json, data, _trial_table(data))
+
+
+def _trial_table(data: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"best: {data['best']}")
+    rows = [{k: v for k, v in row.items() if k not in ("run", "last_rung")} for row in data["trials"]]
+    for name in rows[0] if rows else ():
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
+    return table
 
 
 def _missing(error: ModuleNotFoundError) -> ImportError:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,12 @@ def test_there_are_pages() -> None:
     assert "stable-baselines3" in PAGES
 
 
-def test_the_table_of_the_readme_is_that_of_the_results() -> None:
-    readme = table.README.read_text(encoding="utf-8")
-    assert table.with_table(readme) == readme
+@pytest.mark.parametrize(
+    ("path", "made"), [(table.README, table.table), (table.SPEEDS, table.routes)], ids=["readme", "results"]
+)
+def test_the_tables_are_those_of_the_stored_rows(path: Path, made: Callable[[], str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert table.with_table(text, made()) == text
 
 
 def test_every_page_has_a_row_and_every_row_a_page() -> None:

@@ -7,14 +7,20 @@ from importlib import import_module
 from pathlib import Path
 
 from train.config import ALGOS, TrainConfig, load_config, parse_override
+from train.run import Report
 
 __all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override", "train"]
 
 _MODULES = {"ippo": "train.ippo", "mappo": "train.mappo", "es": "train.es", "sb3-ppo": "train.sb3"}
 
 
-def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+def train(
+    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
+) -> Path:
     """Train by ``config.algo`` and ``config.engine``; returns the run's folder.
+
+    ``report(share, figures)`` is told after every iteration how much of the run is done and what it showed; where it
+    returns true, the run ends there, with its state stored.
 
     Raises:
         ValueError: the folder or the config does not fit.
@@ -23,4 +29,4 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: boo
     """
     module = import_module("train.distributed" if config.engine == "ray" else _MODULES[config.algo])
     function: Callable[..., Path] = module.train
-    return function(config, folder, resume=resume, quiet=quiet)
+    return function(config, folder, resume=resume, quiet=quiet, report=report)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ import torch
 
 from spiral_env.roles import ROLES
 from train.config import TrainConfig
-from train.run import run
+from train.run import Report, run
 
 try:
     import ray
@@ -259,7 +260,9 @@ class RayTrainer:
                 Path(self._algorithm.logdir).rmdir()
 
 
-def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+def train(
+    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
+) -> Path:
     """Train on the cluster at ``config.ray_address``, or on one of this machine; see ``train.run.run``.
 
     Raises:
@@ -268,5 +271,6 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: boo
         KeyboardInterrupt: Ctrl-C, after what is learned was stored.
     """
     trainer = RayTrainer(config, folder)
-    with cluster(config.ray_address, config.runners):
-        return run(trainer, folder, resume=resume, quiet=quiet)
+    # Ray tells of dead nodes on the standard output, which is for results.
+    with cluster(config.ray_address, config.runners), redirect_stdout(sys.stderr):
+        return run(trainer, folder, resume=resume, quiet=quiet, report=report)

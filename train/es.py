@@ -25,7 +25,7 @@ from spiral_env.roles import ROLES
 from train.config import TrainConfig
 from train.flat import Adam
 from train.normalise import Normaliser
-from train.run import run
+from train.run import Report, run
 
 __all__ = ["EsTrainer", "train"]
 
@@ -204,6 +204,8 @@ class EsTrainer:
         self.env.close()
 
 
-def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+def train(
+    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
+) -> Path:
     """Train; see ``train.run.run``."""
-    return run(EsTrainer(config), folder, resume=resume, quiet=quiet)
+    return run(EsTrainer(config), folder, resume=resume, quiet=quiet, report=report)

@@ -9,7 +9,7 @@ from torch import Tensor
 from train.config import TrainConfig
 from train.networks import Critic
 from train.ppo import Trainer
-from train.run import run
+from train.run import Report, run
 
 __all__ = ["LocalCritic", "train"]
 
@@ -26,6 +26,8 @@ class LocalCritic(Critic):
         return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
-def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+def train(
+    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
+) -> Path:
     """Train; see ``train.run.run``."""
-    return run(Trainer(config, LocalCritic, central=False), folder, resume=resume, quiet=quiet)
+    return run(Trainer(config, LocalCritic, central=False), folder, resume=resume, quiet=quiet, report=report)

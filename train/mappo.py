@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from train.config import TrainConfig
 from train.networks import Critic, linear
 from train.ppo import Trainer
-from train.run import run
+from train.run import Report, run
 
 __all__ = ["CentralCritic", "train"]
 
@@ -36,6 +36,8 @@ class CentralCritic(Critic):
         return self.head(hidden).squeeze(-1)
 
 
-def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+def train(
+    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
+) -> Path:
     """Train; see ``train.run.run``."""
-    return run(Trainer(config, CentralCritic, central=True), folder, resume=resume, quiet=quiet)
+    return run(Trainer(config, CentralCritic, central=True), folder, resume=resume, quiet=quiet, report=report)

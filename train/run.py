@@ -9,7 +9,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -23,10 +23,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from agents.checkpoint import write_atomically, write_policy
 from train.config import TrainConfig
 
-__all__ = ["OUTCOMES", "Learns", "run", "stored_config"]
+__all__ = ["OUTCOMES", "Learns", "Report", "lived_seconds", "run", "stored_config"]
+
+Report = Callable[[float, dict[str, float]], bool]
+"""Told after every iteration the share of the run that is done and its figures; true ends the run."""
 
 OUTCOMES = ("ecosystem_value", "spiral_height", "platform_breaches", "sme_participation", "trust", "collapse")
-_MAY_CHANGE = ("max_seconds", "checkpoint_seconds", "ray_address")
+_MAY_CHANGE = ("max_seconds", "checkpoint_seconds", "env_threads", "ray_address")
 _LOSSES = ("policy_loss", "value_loss", "entropy", "kl")
 
 
@@ -40,6 +43,15 @@ def stored_config(folder: Path) -> TrainConfig:
         return TrainConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"run folder {folder} holds no run to resume: {error}") from None
+
+
+def lived_seconds(folder: Path) -> float:
+    """How long the run in ``folder`` has learned, by its last row of ``progress.csv``."""
+    try:
+        with (folder / "progress.csv").open(newline="") as file:
+            return max((float(row["seconds"]) for row in csv.DictReader(file)), default=0.0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
 
 
 def open_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
@@ -171,8 +183,8 @@ class Learns(Protocol):
         """End all threads."""
 
 
-def run(trainer: Learns, folder: Path, *, resume: bool, quiet: bool) -> Path:
-    """Train until ``timesteps`` or ``max_seconds``; Ctrl-C stores the state. Returns the folder.
+def run(trainer: Learns, folder: Path, *, resume: bool, quiet: bool, report: Report | None = None) -> Path:
+    """Train until ``timesteps`` or ``max_seconds``; Ctrl-C and ``report`` stop it, state stored. Returns the folder.
 
     Raises:
         ValueError: the folder does not fit, or a loss is no longer a number (the last good state is kept).
@@ -185,7 +197,7 @@ def run(trainer: Learns, folder: Path, *, resume: bool, quiet: bool) -> Path:
         log = _Log(folder, trainer.iteration)
         try:
             with _bar(quiet) as bar:
-                _loop(trainer, folder, log, before, bar)
+                _loop(trainer, folder, log, before, _told(bar, report))
         finally:
             log.close()
     finally:
@@ -193,7 +205,18 @@ def run(trainer: Learns, folder: Path, *, resume: bool, quiet: bool) -> Path:
     return folder
 
 
-def _loop(trainer: Learns, folder: Path, log: _Log, before: float, bar: Any) -> None:
+def _told(bar: Any, report: Report | None) -> Callable[[float, float, dict[str, float]], bool]:
+    """Shows progress on the bar, then asks ``report`` whether to stop."""
+
+    def tell(share: float, rate: float, figures: dict[str, float]) -> bool:
+        value = figures.get("outcome/ecosystem_value", float("nan"))
+        bar(share, f"{rate:,.0f} agent-steps/s  ecosystem value {value:.0f} k$ a month")
+        return report is not None and report(share, figures)
+
+    return tell
+
+
+def _loop(trainer: Learns, folder: Path, log: _Log, before: float, tell: Any) -> None:
     config, start, stored = trainer.config, time.monotonic(), time.monotonic()
     first = trainer.agent_steps
     with _deferred_interrupt() as interrupted:
@@ -210,9 +233,9 @@ def _loop(trainer: Learns, folder: Path, log: _Log, before: float, bar: Any) -> 
                 _save(trainer, folder, before + now - start)
                 stored = now
             rate = (trainer.agent_steps - first) / (now - start)
-            value = figures.get("outcome/ecosystem_value", float("nan"))
             share = max(trainer.agent_steps / config.timesteps, (now - start) / config.max_seconds)
-            bar(min(share, 1.0), f"{rate:,.0f} agent-steps/s  ecosystem value {value:.0f} k$ a month")
+            if tell(min(share, 1.0), rate, figures):
+                break
     _save(trainer, folder, before + time.monotonic() - start)
     if interrupted:
         raise KeyboardInterrupt

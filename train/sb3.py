@@ -17,7 +17,7 @@ from spiral_env import SpiralVectorEnv
 from spiral_env.roles import NUM_LEVERS, ROLES
 from train.config import TrainConfig
 from train.normalise import Normaliser
-from train.run import run
+from train.run import Report, run
 
 __all__ = ["Sb3Trainer", "train"]
 
@@ -275,7 +275,9 @@ def _load_group(group: _Group, tensors: dict[str, np.ndarray]) -> None:
     group.discounted = tensors["discounted"].copy()
 
 
-def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False) -> Path:
+def train(
+    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
+) -> Path:
     """Train until ``timesteps`` agent-months or ``max_seconds``. Returns the folder.
 
     Raises:
@@ -283,4 +285,4 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, quiet: boo
         OSError: the folder cannot be written, the disk is full.
         KeyboardInterrupt: Ctrl-C, after the rollout in hand was learned from and the state stored.
     """
-    return run(Sb3Trainer(config), folder, resume=resume, quiet=quiet)
+    return run(Sb3Trainer(config), folder, resume=resume, quiet=quiet, report=report)

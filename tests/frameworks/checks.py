@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -89,6 +90,12 @@ def replay(seed: int, actions: Sequence[Any], episode: int = 0, **options: Any) 
     return np.array(rewards)
 
 
+def episodes(done: Any) -> list[slice]:
+    """Months of every episode that ended, from the flags ``[T]``; a collapse ends one before its time."""
+    ends = np.flatnonzero(np.asarray(done)) + 1
+    return [slice(int(a), int(b)) for a, b in itertools.pairwise([0, *ends])]
+
+
 def speeds(
     routes: Mapping[str, Callable[[], int]], rounds: int = 5, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
@@ -133,16 +140,31 @@ class Record:
         np.testing.assert_array_equal(theirs.astype(np.float32), ours.astype(np.float32))
         self.row["return_equal"] = True
 
-    def speed(self, agent_steps_per_second: float, over_pettingzoo_route: float | None = None) -> None:
-        """Agent-steps/s of the framework's own rollout without learning; beside its PettingZoo route if both exist."""
+    def speed(
+        self,
+        agent_steps_per_second: float,
+        over_pettingzoo_route: float | None = None,
+        routes: Mapping[str, float] | None = None,
+    ) -> None:
+        """Agent-steps/s of the framework's own rollout without learning; beside its PettingZoo route if both exist.
+
+        ``routes`` are the medians of every route of the same run, to be stored with the row.
+        """
         self.row["agent_steps_per_second"] = round(agent_steps_per_second)
         if over_pettingzoo_route is not None:
             self.row["over_pettingzoo_route"] = round(over_pettingzoo_route, 1)
+        if routes is not None:
+            self.row["routes"] = {name: round(rate) for name, rate in routes.items()}
+
+    @property
+    def complete(self) -> bool:
+        """Whether all three checks were made: a run of some of the tests, or one cut off, leaves the stored row."""
+        return {"trained", "return_equal", "agent_steps_per_second"} <= self.row.keys()
 
     def write(self) -> None:
         """Store the row, by a temporary file and a rename."""
         fixed = {"title": self.title, "package": self.package, "version": version(self.package)}
-        row = fixed | {"adapter": self.adapter, "trained": False, "return_equal": False} | self.row
+        row = fixed | {"adapter": self.adapter} | self.row
         path = RESULTS / f"{self.page}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")

@@ -1,4 +1,4 @@
-"""The README's compatibility table from ``results/frameworks/``: ``python -m tests.frameworks.table``."""
+"""The tables of both READMEs from ``results/frameworks/``: ``python -m tests.frameworks.table``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 RESULTS = ROOT / "results" / "frameworks"
+SPEEDS = ROOT / "results" / "README.md"
 START, END = "<!-- frameworks: start -->", "<!-- frameworks: end -->"
 HEAD = (
     "| framework | version | adapter | agent-steps/s | x its PettingZoo route | trained | return equal |",
@@ -38,21 +39,31 @@ def _line(page: str, row: dict[str, Any]) -> str:
 
 
 def table() -> str:
-    """The table as Markdown, markers included."""
-    return "\n".join([START, *HEAD, *(_line(page, row) for page, row in rows().items()), END])
+    """The compatibility table as Markdown."""
+    return "\n".join([*HEAD, *(_line(page, row) for page, row in rows().items())])
 
 
-def with_table(readme: str) -> str:
-    """The README's text with the section between the markers replaced."""
-    before, rest = readme.split(START)
-    return before + table() + rest.split(END)[1]
+def routes() -> str:
+    """Agent-steps/s of every measured route as Markdown."""
+    lines = ["| framework | route | agent-steps/s |", "|---|---|---:|"]
+    for row in rows().values():
+        found = row.get("routes", {})
+        lines += [f"| {row['title']} | {name} | {rate:,} |" for name, rate in found.items()]
+    return "\n".join(lines)
+
+
+def with_table(text: str, made: str) -> str:
+    """The text with the section between the markers replaced by ``made``."""
+    before, rest = text.split(START)
+    return "\n".join([before + START, made, END]) + rest.split(END)[1]
 
 
 def main() -> None:
-    """Rewrite the README's section."""
-    temporary = README.with_name(README.name + ".tmp")
-    temporary.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
-    os.replace(temporary, README)
+    """Rewrite the sections."""
+    for path, made in ((README, table()), (SPEEDS, routes())):
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(with_table(path.read_text(encoding="utf-8"), made), encoding="utf-8")
+        os.replace(temporary, path)
 
 
 if __name__ == "__main__":

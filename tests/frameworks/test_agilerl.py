@@ -69,4 +69,4 @@ def test_speed(record: Record, ran: Ran, tmp_path: Path) -> None:
 
     rates = speeds({"batched": route(batched), "pettingzoo": route(usual)})
     usual.close()
-    record.speed(rates["batched"], rates["batched"] / rates["pettingzoo"])
+    record.speed(rates["batched"], rates["batched"] / rates["pettingzoo"], rates)

@@ -63,4 +63,4 @@ def test_speed(record: Record) -> None:
         return lambda: _play(envs, policy, 30)[1].size
 
     rates = speeds({"batched": route(batched), "pettingzoo": route(usual)})
-    record.speed(rates["batched"], rates["batched"] / rates["pettingzoo"])
+    record.speed(rates["batched"], rates["batched"] / rates["pettingzoo"], rates)

@@ -79,4 +79,4 @@ def test_speed(record: Record, ran: Ran) -> None:
         return lambda: len(_play(env, ran.names["policy"], 20)[0]) * 16 * AGENTS
 
     rates = speeds({"batched": route(batched), "pettingzoo": route(emulated)})
-    record.speed(rates["batched"], rates["batched"] / rates["pettingzoo"])
+    record.speed(rates["batched"], rates["batched"] / rates["pettingzoo"], rates)

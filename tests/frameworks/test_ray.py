@@ -25,7 +25,9 @@ from spiral_env.roles import ROLES
 from spiral_env.spaces import agent_names
 from train import load_config
 from train.distributed import RayTrainer, cluster, fan_out
+from train.ranges import Span
 from train.run import stored_config
+from train.sweep import SweepConfig, summary, sweep
 
 FRAMEWORK = {"title": "Ray", "package": "ray", "adapter": "train.distributed"}
 AGENTS = agent_names(8)
@@ -229,6 +231,48 @@ def test_a_node_killed_in_mid_run_costs_nothing_that_was_learned(tmp_path: Path)
     if os.environ.get("SPIRAL_RECORD"):
         runners = (folder / "runners.csv").read_text()
         LOG.write_text("\n".join([*notes, "", "runners.csv of the run:", runners]), encoding="utf-8")
+
+
+def _trials(folder: Path) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k != "run"} for row in summary(folder)["trials"]]
+
+
+def test_a_sweep_over_ray_gives_the_trials_of_a_local_one(tmp_path: Path) -> None:
+    base = load_config(None, {"num_envs": 8, "num_steps": 20, "minibatches": 2, "timesteps": 8 * 20 * 11 * 2})
+    asked = SweepConfig(base, {"learning_rate": Span(1e-4, 1e-2, log=True)}, trials=2, episodes=4)
+    sweep(tmp_path / "local", asked, quiet=True)
+    with cluster(cpus=2):
+        sweep(tmp_path / "ray", asked, spread=fan_out)
+    assert _trials(tmp_path / "ray") == _trials(tmp_path / "local")
+    assert (tmp_path / "ray" / "best.toml").read_bytes() == (tmp_path / "local" / "best.toml").read_bytes()
+
+
+def test_a_sweep_outlives_a_killed_node(tmp_path: Path) -> None:
+    node = {"num_cpus": 1, "object_store_memory": STORE}
+    nodes = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    other, folder = nodes.add_node(**node), tmp_path / "sweep"
+    words = ["sweep", "--engine", "ray", "--ray-address", nodes.address, "--out", str(folder), "--workers", "2"]
+    settings = ["num_envs=8", "num_steps=20", "minibatches=2", "timesteps=176000", "checkpoint_seconds=0.1"]
+    words += ["--trials", "3", "--no-prune", "--episodes", "4", "--set-range", "hidden=16,32", "--json"]
+    words += [word for text in settings for word in ("--set", text)]
+    program = "from spiral_env.cli import main; main()"
+    run = subprocess.Popen(
+        [sys.executable, "-c", program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+    def learned() -> list[int]:
+        return [len(_rows(path / "progress.csv")) for path in sorted(folder.glob("trials/*"))]
+
+    try:
+        _wait("two runs under way", lambda: sum(count >= 3 for count in learned()) == 2, run)
+        nodes.remove_node(other, allow_graceful=False)
+        output, errors = run.communicate(timeout=400)
+    finally:
+        run.kill()
+        nodes.shutdown()
+    assert run.returncode == 0, errors
+    assert [row["state"] for row in json.loads(output)["trials"]] == ["complete"] * 3
+    assert learned() == [100, 100, 100]
 
 
 def _evaluations(folder: Path, scratch: Path) -> bytes:

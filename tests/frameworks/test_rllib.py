@@ -27,7 +27,7 @@ AGENTS = spiral_env.parallel_env().possible_agents
 
 @pytest.fixture
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
     register_env("spiral", lambda _: ParallelPettingZooEnv(spiral_env.parallel_env("baseline-v0")))
     yield
     ray.shutdown()
@@ -185,5 +185,5 @@ def test_the_batched_runner_is_five_times_as_fast(record: Record, cluster: None)
     rates = speeds({name: lambda runner=runner: work(runner) for name, runner in runners.items()}, rounds=3)  # type: ignore[misc]
     print(rates)
     slower = max(rates["pettingzoo"], rates["same batch"])
-    record.speed(rates["batched"], over_pettingzoo_route=rates["batched"] / slower)
+    record.speed(rates["batched"], over_pettingzoo_route=rates["batched"] / slower, routes=rates)
     assert rates["batched"] >= 5.0 * slower
