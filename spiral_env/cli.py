@@ -1,4 +1,4 @@
-"""The command line: ``spiral info | scenarios | calibrate | rollout | train | sweep | evaluate``."""
+"""The command line: ``spiral info | scenarios | calibrate | rollout | train | sweep | evaluate | bench``."""
 
 from __future__ import annotations
 
@@ -321,6 +321,24 @@ def _trial_table(data: dict[str, Any]) -> Any:
     for row in rows:
         table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
     return table
+
+
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(help="One part; may be given again.  [default: all]")] = None,
+    out: Annotated[Path, typer.Option(help="JSON file; its table is written beside it.")] = Path("results/bench.json"),
+    peers: Annotated[Path | None, typer.Option(help="Folder of the peers' virtual environments.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure speed beside limits taken in the same run: the simulator, the trainers, other packages."""
+    try:
+        from tests.benchmarks.bench import bench as measure
+        from tests.benchmarks.bench import markdown
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    _writable(out)
+    report = measure(only or [], out, peers)
+    _emit(as_json, report, markdown(report))
 
 
 def _missing(error: ModuleNotFoundError) -> ImportError:

@@ -1,201 +1,208 @@
-"""What makes the world a game worth learning: ``python -m tests.benchmarks.learning``.
-
-Trains several seeds under cooperative, selfish and mixed rewards (runs that exist are taken as they are), then measures
-the six points of ``results/README.md``: order of teams, share of the best constant, dilemma, roles, levers, edges.
-Intervals of trained teams are Student's over training seeds, of all others over episodes.
-"""
+"""How fast the trainers learn: agent-steps a second beside the limit of torch, and seconds to a stated value."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
+from torch import Tensor, nn
 
 from agents import load_policy
-from spiral_env.evaluation import EpisodeTable, run_episodes
-from spiral_env.evaluation.game import best_constant, lever_ends
-from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
+from spiral_env.evaluation import run_episodes
 from spiral_env.roles import ROLES
-from spiral_env.scenarios import Scenario, load_scenario
+from tests.benchmarks.timing import median_seconds
+from train import TrainConfig, train
+from train.ippo import LocalCritic
+from train.mappo import CentralCritic
+from train.ppo import Trainer
 
-MODES = ("cooperative", "selfish", "mixed")
-EDGES = ("edge_aggregation_governance", "edge_governance_value", "edge_value_aggregation")
-VALUE, HEIGHT = "ecosystem_value", "spiral_height"
-Runs = Mapping[str, list[Path]]
-
-
-def train_missing(folder: Path, seeds: int, options: list[str], jobs: int) -> Runs:
-    """Train what is not there yet, ``jobs`` runs at a time, each with one thread."""
-    runs = {mode: [folder / f"{mode}-{seed}" for seed in range(seeds)] for mode in MODES}
-
-    def one(job: tuple[str, int]) -> None:
-        mode, seed = job
-        out = runs[mode][seed]
-        if not (out / "policy.json").exists():
-            command = [sys.executable, "-m", "spiral_env", "train", "--json", "--algo", "es", "--out", str(out)]
-            command += ["--reward-mode", mode, "--seed", str(seed), "--max-seconds", "36000", "--set", "env_threads=1"]
-            subprocess.run([*command, *options], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-            print(f"trained {out}", file=sys.stderr, flush=True)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(one, [(mode, seed) for seed in range(seeds) for mode in MODES]))
-    return runs
+__all__ = ["race", "trainers"]
 
 
-def play(world: Scenario, episodes: int, specs: Mapping[str, str]) -> EpisodeTable:
-    """Episodes of one team, a policy per role."""
-    return run_episodes(world, {role: load_policy(spec, role) for role, spec in specs.items()}, episodes)
+def trainers(rounds: int = 3) -> dict[str, float]:
+    """Agent-steps a second at the default config (4 epochs), and ratios to the limits and to stable-baselines3."""
+    config = TrainConfig()
+    ippo = Trainer(config, LocalCritic, central=False)
+    mappo = Trainer(config, CentralCritic, central=True)
+    functions: dict[str, Callable[[], Any]] = {"ippo": ippo.iterate, "mappo": mappo.iterate}
+    limit = _Limit(ippo)
+    functions |= {"torch limit, one thread": limit.whole, "torch limit, two threads": limit.whole_in_two}
+    functions["torch limit, two halves"] = limit.halves
+    with _sb3_rows(config) as sb3:
+        functions["sb3-ppo, our rollouts"] = sb3
+        for function in functions.values():
+            function()
+        seconds = median_seconds(functions, rounds)
+    steps = config.num_envs * config.num_steps * ippo.env.num_agents
+    rates = {name: steps / x for name, x in seconds.items()}
+    rates["stable-baselines3 as it comes"] = _sb3_as_it_comes()
+    fastest = max(rate for name, rate in rates.items() if name.startswith("torch limit"))
+    shares = {"ippo / fastest torch limit": rates["ippo"] / fastest}
+    shares |= {f"ippo / {name}": rates["ippo"] / rates[name] for name in rates if name.startswith(("sb3", "stable"))}
+    parts = _parts(ippo)
+    for trainer in (ippo, mappo):
+        trainer.close()
+    limit.pool.shutdown()
+    return rates | shares | parts
 
 
-def team(spec: str) -> dict[str, str]:
-    """The same policy for every role."""
-    return dict.fromkeys(ROLES, spec)
+def _parts(trainer: Trainer) -> dict[str, float]:
+    """Shares of an iteration's time: acting and simulating, judging, learning."""
+    config = trainer.config
+    start = time.perf_counter()
+    rollout = trainer.player.collect(config.num_steps)
+    played = time.perf_counter()
+    trainer.player.judge(rollout, config.gamma, config.gae_lambda)
+    judged = time.perf_counter()
+    trainer.updater.step(rollout, trainer.learning_rate)
+    end = time.perf_counter()
+    names = ("share of time: rollout", "share of time: values and returns", "share of time: gradient steps")
+    return dict(zip(names, [(b - a) / (end - start) for a, b in _pairs(start, played, judged, end)], strict=True))
 
 
-def over_seeds(tables: list[EpisodeTable], measure: str) -> Interval:
-    """Mean over training seeds of each seed's mean."""
-    return mean_interval(np.array([t.metrics[measure].mean() for t in tables]))
+def _pairs(*edges: float) -> list[tuple[float, float]]:
+    return list(itertools.pairwise(edges))
 
 
-def gap(tables: list[EpisodeTable], other: EpisodeTable, measure: str) -> Interval:
-    """Paired difference to another team, over training seeds."""
-    return mean_interval(np.array([(t.metrics[measure] - other.metrics[measure]).mean() for t in tables]))
+class _Limit:
+    """Forward passes of a rollout and forward-backward passes of its epochs, of the same networks, and nothing else."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        config, team = trainer.config, trainer.team
+        self.config, self.pool = config, ThreadPoolExecutor(2)
+        self.nets: dict[str, tuple[nn.Module, nn.Module, int, int]] = {}
+        for role, learner in team.items():
+            inputs = learner.observations.mean.shape[0]
+            self.nets[role] = (learner.actor, learner.critic, trainer.env.num_agents_of[role], inputs)
+        self.cells = config.num_envs * config.num_steps // config.minibatches
+
+    def whole(self) -> None:
+        self._pass(1.0)
+
+    def whole_in_two(self) -> None:
+        torch.set_num_threads(2)
+        try:
+            self._pass(1.0)
+        finally:
+            torch.set_num_threads(self.config.torch_threads)
+
+    def halves(self) -> None:
+        """Two threads, half of the rows each."""
+        for job in [self.pool.submit(self._pass, 0.5) for _ in range(2)]:
+            job.result()
+
+    def _pass(self, share: float) -> None:
+        config = self.config
+        envs, cells = int(config.num_envs * share), int(self.cells * share)
+        for actor, critic, agents, inputs in self.nets.values():
+            x = torch.zeros(envs, agents, inputs)
+            with torch.no_grad():
+                for _ in range(config.num_steps):
+                    actor(x.view(-1, inputs))
+                for _ in range(config.num_steps):
+                    critic(x, None)
+            parameters = [*actor.parameters(), *critic.parameters()]
+            for _ in range(config.epochs * config.minibatches):
+                torch.autograd.grad(self._sum(actor, critic, torch.zeros(cells, agents, inputs)), parameters)
+
+    @staticmethod
+    def _sum(actor: nn.Module, critic: nn.Module, x: Tensor) -> Tensor:
+        logits, _ = actor(x.view(-1, x.shape[2]))
+        return logits.sum() + critic(x, None).sum()
 
 
-def switched(world: Scenario, edge: str) -> Scenario:
-    """The world with one feedback edge off."""
-    return world.model_copy(update={"params": {**world.params, edge: 0.0}})
+@contextmanager
+def _sb3_rows(config: TrainConfig) -> Iterator[Callable[[], Any]]:
+    """An iteration of ``--algo sb3-ppo``: stable-baselines3's networks and learning on rollouts of our batch."""
+    from train.sb3 import Sb3Trainer
+
+    trainer = Sb3Trainer(replace(config, algo="sb3-ppo"))
+    yield trainer.iterate
+    trainer.close()
 
 
-def measure(world: Scenario, runs: Runs, episodes: int) -> dict[str, Any]:
-    """All six points as one report."""
-    base = {name: play(world, episodes, team(name)) for name in ("uniform", "status_quo", "scripted")}
-    found = best_constant(world)
-    specs = {role: f"constant:{','.join(f'{x:g}' for x in found.efforts[role])}" for role in ROLES}
-    base["constant"] = play(world, episodes, specs)
-    trained = {mode: [play(world, episodes, team(str(run))) for run in runs[mode]] for mode in MODES}
-    return {
-        "scenario": world.id,
-        "episodes": episodes,
-        "training_seeds": len(runs["cooperative"]),
-        "constant": specs,
-        "constants_tried": found.tried,
-        "teams": _teams(base, trained),
-        "gaps": _gaps(base, trained),
-        "constant_share": mean_interval(_shares(base, trained["cooperative"])),
-        "selfish_over_cooperative": mean_interval(_ratios(trained)),
-        "role_replaced_by_uniform": {role: _replaced(world, runs, trained, role, episodes) for role in ROLES},
-        "levers": _levers(trained["cooperative"]),
-        "edges": {edge: _edge(switched(world, edge), runs, base, trained, episodes) for edge in EDGES},
-    }
+def _sb3_as_it_comes(months: int = 2048) -> float:
+    """Agent-steps a second of ``PPO("MlpPolicy", ...)`` with its defaults but four epochs, 64 x 64 networks."""
+    from stable_baselines3 import PPO
+
+    from spiral_env.adapters.stable_baselines3 import SharedVecEnv
+
+    env = SharedVecEnv("baseline-v0", num_envs=1)
+    model = PPO("MlpPolicy", env, n_steps=months, n_epochs=4, device="cpu")
+    start = time.perf_counter()
+    model.learn(months * env.num_envs)
+    seconds = time.perf_counter() - start
+    env.close()
+    return months * env.num_envs / seconds
 
 
-def _teams(base: Mapping[str, EpisodeTable], trained: Mapping[str, list[EpisodeTable]]) -> dict[str, Any]:
-    rows: dict[str, Any] = {}
-    for name, table in base.items():
-        rows[name] = {m: mean_interval(table.metrics[m]) for m in (VALUE, HEIGHT, "sme_participation", "trust")}
-    for mode, tables in trained.items():
-        rows[f"trained, {mode}"] = {m: over_seeds(tables, m) for m in (VALUE, HEIGHT, "sme_participation", "trust")}
-    return rows
+def race(seconds: float = 240.0, gain: float = 0.04) -> dict[str, float]:
+    """Seconds of training until the running policy's episodes are worth ``1 + gain`` times those of the average firm.
 
-
-def _gaps(base: Mapping[str, EpisodeTable], trained: Mapping[str, list[EpisodeTable]]) -> dict[str, Any]:
-    order = ("uniform", "status_quo", "scripted")
-    best = trained["cooperative"]
-    out: dict[str, Any] = {}
-    for lower, higher in itertools.pairwise(order):
-        out[f"{higher} - {lower}"] = {
-            m: paired_difference(base[higher].metrics[m], base[lower].metrics[m]) for m in (VALUE, HEIGHT)
-        }
-    for name in ("scripted", "status_quo", "constant"):
-        out[f"trained - {name}"] = {m: gap(best, base[name], m) for m in (VALUE, HEIGHT)}
-    average = float(base["status_quo"].metrics[HEIGHT].mean())
-    out["trained / status_quo"] = {HEIGHT: mean_interval(np.array([t.metrics[HEIGHT].mean() / average for t in best]))}
-    for mode in ("selfish", "mixed"):
-        out[f"{mode} - uniform"] = {VALUE: gap(trained[mode], base["uniform"], VALUE)}
+    A trainer that does not get there in ``seconds`` has infinity.
+    """
+    team = {role: load_policy("status_quo", role) for role in ROLES}
+    average = float(run_episodes("baseline-v0", team, 512).metrics["ecosystem_value"].mean())
+    target = (1.0 + gain) * average
+    out = {"ecosystem value of the average firm": average, "ecosystem value to reach": target}
+    for algo in ("ippo", "mappo", "es", "sb3-ppo"):
+        out[f"{algo}: seconds"], out[f"{algo}: best value seen"] = _seconds_to(algo, target, seconds)
+    out["stable-baselines3 as it comes: seconds"], out["stable-baselines3 as it comes: best value seen"] = (
+        _sb3_seconds_to(target, seconds)
+    )
     return out
 
 
-def _shares(base: Mapping[str, EpisodeTable], tables: list[EpisodeTable]) -> np.ndarray:
-    """(best constant - uniform) / (trained - uniform) per training seed."""
-    low, constant = (float(base[n].metrics[VALUE].mean()) for n in ("uniform", "constant"))
-    return np.array([(constant - low) / (t.metrics[VALUE].mean() - low) for t in tables])
+def _seconds_to(algo: str, target: float, limit: float) -> tuple[float, float]:
+    """Seconds until a rollout's ended episodes reach the target, and the best seen until then."""
+    seen: list[float] = []
+    start = time.perf_counter()
+
+    def reached(_share: float, figures: dict[str, float]) -> bool:
+        seen.append(figures.get("outcome/ecosystem_value", float("-inf")))
+        return seen[-1] >= target
+
+    config = TrainConfig(algo=algo, max_seconds=limit, checkpoint_seconds=1e6)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        train(config, Path(folder) / "run", quiet=True, report=reached)
+    spent = time.perf_counter() - start
+    return (spent if seen[-1] >= target else float("inf")), max(seen)
 
 
-def _ratios(trained: Mapping[str, list[EpisodeTable]]) -> np.ndarray:
-    pairs = zip(trained["selfish"], trained["cooperative"], strict=True)
-    return np.array([s.metrics[VALUE].mean() / c.metrics[VALUE].mean() for s, c in pairs])
+def _sb3_seconds_to(target: float, limit: float) -> tuple[float, float]:
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.callbacks import BaseCallback
 
+    from spiral_env.adapters.stable_baselines3 import SharedVecEnv
 
-def _replaced(
-    world: Scenario, runs: Runs, trained: Mapping[str, list[EpisodeTable]], role: str, episodes: int
-) -> Interval:
-    """Change of ecosystem value when one trained role plays at random."""
-    changes = []
-    for run, whole in zip(runs["cooperative"], trained["cooperative"], strict=True):
-        table = play(world, episodes, team(str(run)) | {role: "uniform"})
-        changes.append((table.metrics[VALUE] - whole.metrics[VALUE]).mean())
-    return mean_interval(np.array(changes))
+    class Watch(BaseCallback):
+        """Mean of the last 64 episodes, one a world."""
 
+        def __init__(self) -> None:
+            super().__init__()
+            self.values: list[float] = []
+            self.best, self.start = float("-inf"), time.perf_counter()
 
-def _levers(tables: list[EpisodeTable]) -> list[dict[str, Any]]:
-    """Use of every lever, mean over training seeds; in how many of them it is stuck at an end."""
-    rows = [lever_ends(t) for t in tables]
-    out: list[dict[str, Any]] = []
-    for k, first in enumerate(rows[0]):
-        use = {x: round(float(np.mean([float(r[k][x]) for r in rows])), 3) for x in ("low", "middle", "high")}
-        stuck = sum(bool(r[k]["stuck"]) for r in rows)
-        out.append({"role": first["role"], "lever": first["lever"], **use, "seeds_stuck": stuck})
-    return out
+        def _on_step(self) -> bool:
+            infos = self.locals["infos"][:: len(agents)]
+            self.values += [info["metrics"]["ecosystem_value"] for info in infos if "metrics" in info]
+            if len(self.values) >= 64:
+                self.best = max(self.best, sum(self.values[-64:]) / 64.0)
+            return self.best < target and time.perf_counter() - self.start < limit
 
-
-def _edge(
-    world: Scenario,
-    runs: Runs,
-    base: Mapping[str, EpisodeTable],
-    trained: Mapping[str, list[EpisodeTable]],
-    episodes: int,
-) -> dict[str, Interval]:
-    """Change of height when an edge is off: of the average firm, and of teams trained with it on."""
-    average = play(world, episodes, team("status_quo"))
-    changes = []
-    for run, whole in zip(runs["cooperative"], trained["cooperative"], strict=True):
-        table = play(world, episodes, team(str(run)))
-        changes.append((table.metrics[HEIGHT] - whole.metrics[HEIGHT]).mean())
-    return {
-        "status_quo": paired_difference(average.metrics[HEIGHT], base["status_quo"].metrics[HEIGHT]),
-        "trained": mean_interval(np.array(changes)),
-    }
-
-
-def main() -> None:
-    """Train what is missing, measure, write the report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenario", default="baseline-v0")
-    parser.add_argument("--runs", type=Path, default=Path("results/runs/learning"))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--episodes", type=int, default=200)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("results/learning.json"))
-    arguments, options = parser.parse_known_args()
-    if arguments.seeds < 2:
-        parser.error(f"--seeds must be >= 2, got {arguments.seeds}: there is no interval over one")
-    runs = train_missing(arguments.runs, arguments.seeds, options, arguments.jobs)
-    report = measure(load_scenario(arguments.scenario), runs, arguments.episodes)
-    temporary = arguments.out.with_name(arguments.out.name + ".tmp")
-    temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, arguments.out)
-    print(json.dumps(report, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+    env = SharedVecEnv("baseline-v0", num_envs=8)
+    agents = env.agents[: env.num_envs // 8]
+    watch = Watch()
+    PPO("MlpPolicy", env, device="cpu").learn(10**9, callback=watch)
+    spent = time.perf_counter() - watch.start
+    env.close()
+    return (spent if watch.best >= target else float("inf")), watch.best

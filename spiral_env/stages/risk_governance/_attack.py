@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 
+from spiral_env.core import params as parameters
 from spiral_env.core._jit import kernel
 from spiral_env.core.rng import Stream, lognormal, uniform
 from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT, ISOLATED, PATCHED
 
-_FINE = 1_073_741_824.0
-
 __all__ = ["attack_platform", "campaign", "expose", "limited_mean", "reach", "sme_hazards", "spill"]
+
+
+_FINE = 1_073_741_824.0
+limited_mean = kernel(parameters.limited_mean)
 
 
 @kernel
@@ -137,17 +140,6 @@ def reach(s, p, entry, spread, chance):
                 chance[callee] = 1.0 - (1.0 - chance[callee]) * (1.0 - q * mine)
         call = end
     return total
-
-
-@kernel
-def limited_mean(mu, sigma, cap):
-    """E[min(cap, LogNormal(mu, sigma))]; ``mu`` and ``cap`` in the same unit."""
-    if cap <= 0.0:
-        return 0.0
-    z = (math.log(cap) - mu) / sigma
-    below = 0.5 * math.erfc(-(z - sigma) / math.sqrt(2.0))
-    above = 0.5 * math.erfc(z / math.sqrt(2.0))
-    return math.exp(mu + 0.5 * sigma * sigma) * below + cap * above
 
 
 @kernel

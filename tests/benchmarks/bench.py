@@ -1,0 +1,147 @@
+"""All measurements, each alone or together: ``spiral bench [--only part] [--peers folder]``."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import spiral_env
+from agents.checkpoint import write_atomically
+from tests.benchmarks import floor, learning, peers, stepping
+from tests.benchmarks.timing import machine, median_seconds
+
+__all__ = ["PARTS", "bench"]
+
+Figures = dict[str, Any]
+
+
+def _compile() -> Figures:
+    """What must be compiled is compiled, and a batch proven to equal the ecosystem alone, before anything is timed."""
+    start = time.perf_counter()
+    stepping.check_parity()
+    return {"seconds until compiled and parity shown": time.perf_counter() - start}
+
+
+def ours(steps: int = 25, worlds: int = 1024, threads: int = 1) -> float:
+    """Agent-steps a second of ``vector_env`` on random actions drawn beforehand."""
+    env = spiral_env.vector_env("baseline-v0", worlds, num_threads=threads, autoreset_mode="disabled")
+    rng = np.random.default_rng(0)
+    actions = {role: rng.integers(0, 3, (worlds, count, 5)) for role, count in env.num_agents_of.items()}
+
+    def play() -> None:
+        env.reset(seed=0)
+        for _ in range(steps):
+            env.step(actions)
+
+    play()
+    seconds = median_seconds({"play": play}, 3)["play"]
+    env.close()
+    return steps * worlds * env.num_agents / seconds
+
+
+def beside_peers(folder: Path | None) -> Figures:
+    """Every peer that ``folder`` holds a virtual environment of, ours before and after each of them."""
+    if folder is None:
+        raise ValueError(
+            "part peers needs --peers FOLDER, with <folder>/<peer>/bin/python for " + ", ".join(peers.PEERS)
+        )
+    out: Figures = {}
+    for name, (_, package) in peers.PEERS.items():
+        python = folder / package / "bin" / "python"
+        if not python.exists():
+            out[name] = "not installed"
+            continue
+        before = [ours(threads=2), _ippo_rate()]
+        done = subprocess.run(
+            [str(python), peers.__file__, name], capture_output=True, text=True, timeout=1200, check=False
+        )
+        if done.returncode != 0:
+            out[name] = f"failed: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"
+            continue
+        after = [ours(threads=2), _ippo_rate()]
+        k = 1 if name.endswith("ippo") else 0
+        figures = json.loads(done.stdout.strip().splitlines()[-1])
+        mine = (before[k] + after[k]) / 2.0
+        out[name] = figures | {"ours, agent-steps/s": mine, "ours / peer": mine / figures["agent-steps/s"]}
+    seen = spiral_env.vector_env("baseline-v0", 1).single_observation_space
+    out["our observations"] = ", ".join(f"{role} {space.shape[0]}" for role, space in seen.items())
+    return out
+
+
+def _ippo_rate() -> float:
+    from train import TrainConfig
+    from train.ippo import LocalCritic
+    from train.ppo import Trainer
+
+    trainer = Trainer(TrainConfig(), LocalCritic, central=False)
+    trainer.iterate()
+    seconds = median_seconds({"iterate": trainer.iterate}, 3)["iterate"]
+    trainer.close()
+    return trainer.config.num_envs * trainer.config.num_steps * trainer.env.num_agents / seconds
+
+
+PARTS: dict[str, tuple[str, Callable[[], Figures] | None]] = {
+    "compile": ("Compilation", _compile),
+    "single": ("ParallelEnv.step, 11 agents, steps/s", stepping.single_step),
+    "batched": ("Batches, one thread, env-months/s; memory", stepping.batched),
+    "threads": ("Threads", stepping.scaling),
+    "growth": ("Time per agent over that at 8 SMEs and 12 services", stepping.growth),
+    "profile": ("Microseconds a month by mechanism", stepping.profile),
+    "floor": ("The floor under a month", floor.floor),
+    "trainer": ("Trainers, agent-steps/s at 4 epochs", learning.trainers),
+    "race": ("Seconds of training to a stated ecosystem value", learning.race),
+    "peers": ("Beside other packages, agent-steps/s", None),
+}
+
+
+def bench(only: Sequence[str], out: Path, peer_folder: Path | None = None) -> Figures:
+    """Measure the parts (all if none is named); adds them to the JSON file and rewrites its table in Markdown.
+
+    Raises:
+        ValueError: a part is unknown, or the peers' folder is missing.
+    """
+    for name in only:
+        if name not in PARTS:
+            raise ValueError(f"--only must be of {', '.join(PARTS)}, got {name!r}")
+    chosen = list(only) or [name for name in PARTS if name != "peers" or peer_folder is not None]
+    report: Figures = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    _compile()
+    for name in chosen:
+        about = machine()
+        function = PARTS[name][1]
+        figures = function() if function is not None else beside_peers(peer_folder)
+        report[name] = {"machine": about, "figures": figures}
+        out.parent.mkdir(parents=True, exist_ok=True)
+        ordered = {part: report[part] for part in PARTS if part in report}
+        write_atomically(out, (json.dumps(ordered, indent=1) + "\n").encode())
+        write_atomically(out.with_suffix(".md"), markdown(ordered).encode())
+    return {name: report[name] for name in chosen}
+
+
+def markdown(report: Figures) -> str:
+    """The report as tables."""
+    lines = [
+        "Written by `spiral bench`. Absolute figures are those of the machine and of its load; the ratios count.",
+        "",
+    ]
+    for name, part in report.items():
+        about = ", ".join(f"{k} {v}" for k, v in part["machine"].items())
+        lines += [f"**{PARTS[name][0]}** (`spiral bench --only {name}`; {about})", "", "| | |", "|---|---:|"]
+        lines += [f"| {key} | {_shown(value)} |" for key, value in part["figures"].items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    if isinstance(value, float):
+        return "not reached" if math.isinf(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
