@@ -50,12 +50,13 @@ def mpe2(steps: int = 250) -> dict[str, Any]:
 
 
 def vmas(steps: int = 5) -> dict[str, Any]:
-    """VMAS's vectorised ``simple_spread``; the fastest of several batch sizes."""
+    """VMAS's vectorised ``simple_spread``; the fastest of several batch sizes and of one and two torch threads."""
     import torch
     import vmas as package
 
     best: dict[str, Any] = {"agent-steps/s": 0.0}
-    for worlds in BATCHES[:2]:
+    for worlds, threads in ((64, 1), (1024, 1), (1024, 2)):
+        torch.set_num_threads(threads)
         env = package.make_env(
             "simple_spread", num_envs=worlds, device="cpu", continuous_actions=False, n_agents=AGENTS
         )
@@ -69,6 +70,7 @@ def vmas(steps: int = 5) -> dict[str, Any]:
             return steps * worlds * AGENTS
 
         found = {"agent-steps/s": rate(play), "observation": int(seen[0].shape[1]), "worlds": worlds}
+        found["threads"] = threads
         best = max(best, found, key=lambda x: x["agent-steps/s"])
     return best
 
