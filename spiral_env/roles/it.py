@@ -60,7 +60,7 @@ FEATURES = public.PUBLIC_FEATURES + features(
 
 @kernel
 def _choose_postures(s, p, action, money):
-    """Postures that the money can pay, dearest tier first; returns their fixed cost in k$."""
+    """Postures that the money can pay, edge before core before internal; returns their fixed cost in k$."""
     cost = 0.0
     effort = 0.0
     for tier in range(3):
