@@ -8,6 +8,7 @@ Intervals of trained teams are Student's over training seeds, of all others over
 from __future__ import annotations
 
 import argparse
+import csv
 import itertools
 import json
 import os
@@ -30,6 +31,7 @@ from spiral_env.scenarios import Scenario, load_scenario
 MODES = ("cooperative", "selfish", "mixed")
 EDGES = ("edge_aggregation_governance", "edge_governance_value", "edge_value_aggregation")
 VALUE, HEIGHT = "ecosystem_value", "spiral_height"
+_LABELS = ("ecosystem value, k$ a month", "spiral height, levels")
 Runs = Mapping[str, list[Path]]
 
 
@@ -177,15 +179,45 @@ def _edge(
     }
 
 
+def _curve(run: Path, measure: str) -> tuple[np.ndarray, np.ndarray]:
+    """Agent-steps and the measure of a run's log."""
+    with (run / "progress.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row[measure]]
+    return np.array([float(x["agent_steps"]) for x in rows]), np.array([float(x[measure]) for x in rows])
+
+
+def draw(runs: Runs, report: Mapping[str, Any], path: Path) -> None:
+    """Learning curves of all runs, a colour a mode, beside the teams that do not learn."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    for axis, measure, label in zip(axes, (VALUE, HEIGHT), _LABELS, strict=True):
+        for mode, colour in zip(MODES, ("#0072b2", "#d55e00", "#009e73"), strict=True):
+            for k, run in enumerate(runs[mode]):
+                steps, values = _curve(run, measure)
+                axis.plot(steps / 1e6, values, color=colour, lw=1, alpha=0.8, label=mode if k == 0 else None)
+        for name, style in (("uniform", ":"), ("status_quo", "--"), ("scripted", "-.")):
+            level = report["teams"][name][measure][0]
+            axis.axhline(level, color="#555555", ls=style, lw=1, label=name.replace("status_quo", "average firm"))
+        axis.set(xlabel="agent-steps, millions", ylabel=label)
+    axes[0].legend(loc="upper left", bbox_to_anchor=(0.0, 0.93), fontsize=8, ncols=2)
+    figure.suptitle(f"{report['scenario']}: evolution strategy, {len(runs[MODES[0]])} seeds a reward mode", fontsize=11)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def main() -> None:
-    """Train what is missing, measure, write the report."""
+    """Train what is missing, measure, write the report and the curves."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", default="baseline-v0")
     parser.add_argument("--runs", type=Path, default=Path("results/runs/learning"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("results/learning.json"))
+    parser.add_argument("--out", type=Path, default=Path("results/game.json"))
     arguments, options = parser.parse_known_args()
     if arguments.seeds < 2:
         parser.error(f"--seeds must be >= 2, got {arguments.seeds}: there is no interval over one")
@@ -194,6 +226,7 @@ def main() -> None:
     temporary = arguments.out.with_name(arguments.out.name + ".tmp")
     temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, arguments.out)
+    draw(runs, report, arguments.out.with_suffix(".png"))
     print(json.dumps(report, indent=1))
 
 
