@@ -166,17 +166,19 @@ def _edge(
     base: Mapping[str, EpisodeTable],
     trained: Mapping[str, list[EpisodeTable]],
     episodes: int,
-) -> dict[str, Interval]:
-    """Change of height when an edge is off: of the average firm, and of teams trained with it on."""
+) -> dict[str, dict[str, Interval]]:
+    """What an edge is worth: change when it is off, of the average firm, and of teams trained with it on."""
     average = play(world, episodes, team("status_quo"))
-    changes = []
-    for run, whole in zip(runs["cooperative"], trained["cooperative"], strict=True):
-        table = play(world, episodes, team(str(run)))
-        changes.append((table.metrics[HEIGHT] - whole.metrics[HEIGHT]).mean())
-    return {
-        "status_quo": paired_difference(average.metrics[HEIGHT], base["status_quo"].metrics[HEIGHT]),
-        "trained": mean_interval(np.array(changes)),
-    }
+    without = [play(world, episodes, team(str(run))) for run in runs["cooperative"]]
+    out = {}
+    for m in (HEIGHT, VALUE):
+        pairs = zip(without, trained["cooperative"], strict=True)
+        changes = [float((a.metrics[m] - b.metrics[m]).mean()) for a, b in pairs]
+        out[m] = {
+            "status_quo": paired_difference(average.metrics[m], base["status_quo"].metrics[m]),
+            "trained": mean_interval(np.array(changes)),
+        }
+    return out
 
 
 def _curve(run: Path, measure: str) -> tuple[np.ndarray, np.ndarray]:
@@ -203,7 +205,8 @@ def draw(runs: Runs, report: Mapping[str, Any], path: Path) -> None:
             level = report["teams"][name][measure][0]
             axis.axhline(level, color="#555555", ls=style, lw=1, label=name.replace("status_quo", "average firm"))
         axis.set(xlabel="agent-steps, millions", ylabel=label)
-    axes[0].legend(loc="upper left", bbox_to_anchor=(0.0, 0.93), fontsize=8, ncols=2)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=9)
     figure.suptitle(f"{report['scenario']}: evolution strategy, {len(runs[MODES[0]])} seeds a reward mode", fontsize=11)
     figure.savefig(path, dpi=110)
     plt.close(figure)
