@@ -183,11 +183,11 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         return dict(zip(self.possible_agents, rows, strict=True))
 
     def _infos(self, height: float, value: float) -> dict[str, dict[str, float]]:
-        infos = [
-            {"security": a, "cost": b, "value": c, "spiral_height": height, "ecosystem_value": value}
-            for a, b, c in self.engine.first_row[2].tolist()
-        ]
-        return dict(zip(self.possible_agents, infos, strict=True))
+        numbers = iter(self.engine.first_row[2].tolist())
+        return {
+            agent: {"security": a, "cost": b, "value": c, "spiral_height": height, "ecosystem_value": value}
+            for agent, a, b, c in zip(self.possible_agents, numbers, numbers, numbers, strict=True)
+        }
 
     def state(self) -> np.ndarray:
         """Everything but single backlog slots, float32 ``[D]``, for centralised training."""

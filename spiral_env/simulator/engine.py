@@ -62,7 +62,7 @@ class Engine:
     Attributes:
         states: records, shape ``[E]``.
         params: parameter records, shape ``[E]``.
-        first_row: ``summary``, ``scalars`` and ``vectors`` of row 0.
+        first_row: ``summary``, ``scalars`` and flat ``vectors`` of row 0.
         observations: role -> float32 ``[E, A, O]``, each a contiguous part of ``observed``.
         observed: float32 ``[E W]``.
         vectors: float64 ``[E, 3 + N, 3]`` (security, cost, value) in k$.
@@ -108,7 +108,7 @@ class Engine:
             size = int(np.prod(shape))
             self.observations[role] = self.observed[at : at + size].reshape(shape)
             at += size
-        self.first_row = (self.summary[0], self.scalars[0], self.vectors[0])
+        self.first_row = (self.summary[0], self.scalars[0], self.vectors[0].reshape(-1))
 
     def __getstate__(self) -> dict[str, object]:
         """All but views and threads, which an unpickled or copied engine makes anew."""
