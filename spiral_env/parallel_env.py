@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +16,14 @@ from spiral_env.core.state import Sum
 from spiral_env.metrics import outcome
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
-from spiral_env.simulator.engine import Engine, episode_seed, flat_state
+from spiral_env.scenarios.seeds import check_seed
+from spiral_env.simulator.engine import Engine, flat_state
 from spiral_env.spaces import Options, agent_names, agent_role
 
-__all__ = ["SpiralParallelEnv", "check_seed", "parallel_env"]
+__all__ = ["SpiralParallelEnv", "parallel_env"]
 
 _RENDER_MODES = ("ansi",)
 _ONE_ACTION = {NUM_LEVERS}
-
-
-def check_seed(seed: Any) -> int:
-    """The seed as an int; ``None`` draws one from the system.
-
-    Raises:
-        TypeError: not an integer.
-        ValueError: negative or above 2^63 - 1.
-    """
-    if seed is None:
-        return secrets.randbits(62)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed must be an integer or None, got {seed!r}")
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed must be in [0, 2^63), got {seed}")
-    return int(seed)
 
 
 class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
@@ -107,13 +91,16 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
-        """Open an episode. A seed fixes it and all that follow; without one the next episode of the series opens."""
+        """Open an episode. A seed fixes it and all that follow.
+
+        Without a seed the next episode of the series opens; its seed is drawn from the scenario's ``train_seeds``.
+        """
         if seed is not None or self._episode < 0:
             self._seed = check_seed(seed)
             self._episode = 0
         else:
             self._episode += 1
-        self.engine.reset(np.array([episode_seed(self._seed, self._episode)], dtype=np.int64))
+        self.engine.reset(np.array([self.scenario.episode_seed(self._seed, self._episode)], dtype=np.int64))
         self.agents = list(self.possible_agents)
         return self._observations(), self._infos(*self.engine.summary[0, 2:].tolist())
 

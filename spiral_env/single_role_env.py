@@ -9,11 +9,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from spiral_env.parallel_env import SpiralParallelEnv, check_seed
+from spiral_env.parallel_env import SpiralParallelEnv
 from spiral_env.policy import Policy, StatusQuo, Uniform, check_role
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
-from spiral_env.simulator.engine import episode_seed
+from spiral_env.scenarios.seeds import check_seed
 from spiral_env.spaces import Options
 
 __all__ = ["SingleRoleEnv", "partner_policies"]
@@ -88,7 +88,7 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
             self._seed, self._episode = check_seed(seed), 0
         else:
             self._episode += 1
-        episode = episode_seed(self._seed, self._episode)
+        episode = self.inner.scenario.episode_seed(self._seed, self._episode)
         observations, infos = self.inner.reset(seed=episode)
         for policy in self.partners.values():
             policy.reset(np.array([episode]))

@@ -11,10 +11,9 @@ import numpy as np
 from gymnasium import vector
 from gymnasium.vector.utils import batch_space
 
-from spiral_env.parallel_env import check_seed
 from spiral_env.policy import Policy, StatusQuo, check_role
 from spiral_env.scenarios import Scenario
-from spiral_env.simulator.engine import episode_seed
+from spiral_env.scenarios.seeds import check_seed
 from spiral_env.single_role_env import partner_policies
 from spiral_env.spaces import Options
 from spiral_env.vector_env import AUTORESET_MODES, SpiralVectorEnv
@@ -129,7 +128,8 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 self._seeds[row], self._episodes[row] = check_seed(given[row]), 0
             else:
                 self._episodes[row] += 1
-        episodes = [episode_seed(seed, max(int(n), 0)) for seed, n in zip(self._seeds, self._episodes, strict=True)]
+        number = self.batch.scenario.episode_seed
+        episodes = [number(seed, max(int(n), 0)) for seed, n in zip(self._seeds, self._episodes, strict=True)]
         self._seen, _ = self.batch.reset(seed=episodes, options={"reset_mask": mask})
         for partner in self._partners.values():
             partner.reset(episodes, mask)

@@ -10,8 +10,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from spiral_env.parallel_env import SpiralParallelEnv, check_seed
+from spiral_env.parallel_env import SpiralParallelEnv
 from spiral_env.scenarios import Scenario
+from spiral_env.scenarios.seeds import check_seed
 
 __all__ = ["TupleEnv"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from spiral_env.metrics import outcome
-from spiral_env.parallel_env import check_seed
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
-from spiral_env.simulator.engine import Engine, episode_seed, flat_state
+from spiral_env.scenarios.seeds import check_seed
+from spiral_env.simulator.engine import Engine, flat_state
 from spiral_env.simulator.month import SUMMARY
 from spiral_env.spaces import Options
 
@@ -93,8 +93,8 @@ class SpiralVectorEnv:
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Open an episode in every row. Seed ``k`` gives row i the seed ``k + i``; a sequence gives one each.
 
-        Without a seed the rows go on to the next episode of their series. ``options={"reset_mask": mask}`` (bool
-        ``[E]``) opens an episode in the masked rows only.
+        Without a seed the rows go on to the next episode of their series, whose seeds are drawn from the scenario's
+        ``train_seeds``. ``options={"reset_mask": mask}`` (bool ``[E]``) opens an episode in the masked rows only.
 
         Raises:
             ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
@@ -125,6 +125,7 @@ class SpiralVectorEnv:
     def _seeds(self, seed: Any) -> list[int]:
         if seed is None or isinstance(seed, int | np.integer):
             first = check_seed(seed)
+            check_seed(first + self.num_envs - 1)
             return [first + i for i in range(self.num_envs)]
         seeds = [check_seed(x) for x in seed]
         if len(seeds) != self.num_envs:
@@ -135,7 +136,7 @@ class SpiralVectorEnv:
         assert self._base_seeds is not None
         seeds = np.zeros(self.num_envs, dtype=np.int64)
         for e in np.flatnonzero(mask):
-            seeds[e] = episode_seed(self._base_seeds[e], int(self._episodes[e]))
+            seeds[e] = self.scenario.episode_seed(self._base_seeds[e], int(self._episodes[e]))
         self.engine.reset(seeds, mask)
 
     def _encode(self, actions: dict[str, np.ndarray]) -> np.ndarray:

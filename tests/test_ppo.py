@@ -12,6 +12,7 @@ import torch
 
 from agents.checkpoint import NetworkPolicy, read_policy, write_policy
 from spiral_env.policy import STATUS_QUO
+from spiral_env.roles import ROLES
 from train import TrainConfig
 from train import train as run_training
 from train.compiled import sample
@@ -70,6 +71,39 @@ def test_the_policy_loss_ignores_gains_past_the_clip() -> None:
     (gradient,) = torch.autograd.grad(loss, log_p)
     assert loss.item() == pytest.approx(-1.2 + 0.8)
     assert gradient.tolist() == [0.0, 0.0]
+
+
+def test_an_actor_past_its_kl_rests_while_the_critic_learns() -> None:
+    config = replace(SMALL, target_kl=1e-12, epochs=3)
+    trainer, once = (
+        Trainer(config, LocalCritic, central=False),
+        Trainer(replace(config, epochs=1), LocalCritic, central=False),
+    )
+    for one in (trainer, once):
+        one.iterate()
+    for role in ROLES:
+        mine, other = trainer.team[role].tensors(), once.team[role].tensors()
+        for name in (n for n in mine if n.startswith(("actor.", "adam.actor."))):
+            np.testing.assert_array_equal(mine[name], other[name], name)
+        assert (mine["critic.head.weight"] != other["critic.head.weight"]).any()
+        assert mine["adam.critic.steps"] == 3 * other["adam.critic.steps"]
+    trainer.close()
+    once.close()
+
+
+def test_rows_that_do_not_count_are_not_noted() -> None:
+    rows = np.random.default_rng(0).normal(5.0, 3.0, (6, 2, 4)).astype(np.float32)
+    some, all_ = Normaliser(4), Normaliser(4)
+    counted = np.array([True, False, True, True, False, True])
+    out, want = np.empty_like(rows), np.empty_like(rows[counted])
+    some.note(rows, out, counted)
+    all_.note(np.ascontiguousarray(rows[counted]), want)
+    some.take_noted()
+    all_.take_noted()
+    assert some.count == 8
+    np.testing.assert_array_equal(some.mean, all_.mean)
+    np.testing.assert_array_equal(out[counted], want)
+    assert (out[~counted] == 0.0).all()
 
 
 def test_the_normaliser_has_the_moments_of_all_rows() -> None:

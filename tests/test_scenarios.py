@@ -98,9 +98,31 @@ def test_procedural_worlds_differ_by_seed_and_stay_in_their_ranges() -> None:
     assert all((engine.params[name] == engine.params[name][0]).all() for name in fixed)
 
 
-def test_procedural_training_and_held_out_seeds_do_not_meet() -> None:
+@pytest.mark.parametrize("scenario_id", IDS)
+def test_training_and_held_out_seeds_do_not_meet(scenario_id: str) -> None:
+    scenario = spiral_env.load_scenario(scenario_id)
+    (a, b), (c, d) = scenario.train_seeds, scenario.held_out_seeds
+    assert b <= c or d <= a
+    later = [scenario.episode_seed(seed, n) for seed in (0, 5, d - 1) for n in range(1, 200)]
+    assert all(a <= seed < b for seed in later + scenario.training_seeds(7, 200))
+    assert len(set(scenario.training_seeds(7, 200))) == 200
+    assert scenario.evaluation_seeds(3, 2) == [c + 3, c + 4]
+
+
+def test_evaluation_keeps_to_held_out_seeds() -> None:
     scenario = spiral_env.load_scenario("procedural-v0")
-    assert not set(range(*scenario.train_seeds)) & set(range(*scenario.held_out_seeds))
+    assert scenario.evaluation_seeds(999_999, 1) == [1_999_999]
+    with pytest.raises(ValueError, match=r"seed must be in \[0, 999998\] for 2 episodes of procedural-v0, got 999999"):
+        scenario.evaluation_seeds(999_999, 2)
+
+
+def test_an_environment_without_seeds_goes_on_in_training_worlds() -> None:
+    env = spiral_env.parallel_env("procedural-v0")
+    env.reset(seed=1_500_000)
+    assert env.engine.states["seed"][0] == 1_500_000
+    for _ in range(20):
+        env.reset()
+        assert 0 <= env.engine.states["seed"][0] < 1_000_000
 
 
 def test_a_procedural_draw_does_not_move_when_another_range_is_added() -> None:

@@ -20,7 +20,9 @@ from safetensors.numpy import load_file
 
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import ROLES
+from spiral_env.simulator.engine import Engine
 from train import TrainConfig, load_config, parse_override, train
+from train.config import ALGOS
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = TrainConfig(
@@ -46,6 +48,22 @@ def _stop_after(monkeypatch: pytest.MonkeyPatch, rollouts: int) -> None:
 def _rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "progress.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("algo", ALGOS)
+def test_training_keeps_to_training_seeds(algo: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[int] = []
+    reset = Engine.reset
+
+    def noted(engine: Engine, seeds: Any, mask: Any = None) -> None:
+        opened.extend(seeds if mask is None else seeds[mask])
+        reset(engine, seeds, mask)
+
+    monkeypatch.setattr(Engine, "reset", noted)
+    values = {"scenario": "procedural-v0", "algo": algo, "seed": 1_500_000, "num_envs": 4, "num_steps": 40}
+    train(load_config(None, values | {"timesteps": 4 * 70 * 11, "minibatches": 2, "hidden": 8}), tmp_path, quiet=True)
+    assert len(set(opened)) >= 4
+    assert all(0 <= seed < 1_000_000 for seed in opened)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -137,7 +137,7 @@ class EsTrainer:
         rng = np.random.default_rng(np.random.SeedSequence([config.seed, 3, self.iteration]))
         for species in self.species.values():
             species.mutate(config.num_envs // 2, rng)
-        seeds = np.tile(rng.integers(1 << 32, 1 << 62, config.num_envs // 2), 2)
+        seeds = np.tile(rng.integers(*self.env.scenario.train_seeds, config.num_envs // 2), 2)
         returns, outcomes, months = self._play(seeds)
         left = max(0.05, 1.0 - self.agent_steps / config.timesteps) if config.anneal else 1.0
         figures = {}
@@ -159,7 +159,7 @@ class EsTrainer:
         while running.any():
             actions = {}
             for role, species in self.species.items():
-                species.observations.note(seen[role], rows[role].numpy())
+                species.observations.note(seen[role], rows[role].numpy(), running)
                 actions[role] = species.act(rows[role], self.config.es_sigma)
             seen, rewards, terminated, truncated, _ = self.env.step(actions)
             for role in ROLES:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Adam", "clip_", "flatten", "views"]
+__all__ = ["Adam", "clip_", "flatten", "length", "views"]
 
 _ALIGN = 16  # floats: every parameter starts on a cache line, so that products round the same in every process
 
@@ -19,9 +19,14 @@ def _offsets(parameters: Sequence[nn.Parameter]) -> list[int]:
     return np.cumsum([0, *sizes]).tolist()
 
 
+def length(parameters: Sequence[nn.Parameter]) -> int:
+    """Floats that ``flatten`` lays the parameters out in."""
+    return int(_offsets(parameters)[-1])
+
+
 def flatten(parameters: Sequence[nn.Parameter]) -> Tensor:
     """Move the parameters into one vector, which is returned; they stay what they are, as views of it."""
-    flat = torch.zeros(_offsets(parameters)[-1], device=parameters[0].device)
+    flat = torch.zeros(length(parameters), device=parameters[0].device)
     for parameter, view in zip(parameters, views(flat, parameters), strict=True):
         view.copy_(parameter.detach())
         parameter.data = view

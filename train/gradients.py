@@ -70,7 +70,7 @@ class ByHand:
     def __init__(self, learner: Learner, weights: Weights) -> None:
         """Buffers are made when the first piece comes."""
         self.learner, self.weights = learner, weights
-        self.out = torch.zeros_like(learner.adam.flat)
+        self.out = torch.zeros_like(learner.flat)
         split = views(self.out, learner.parameters())
         actors = len(list(learner.actor.parameters()))
         self._actor_out, self._critic_out = split[:actors], split[actors:]
@@ -136,7 +136,7 @@ class ByAutograd:
     def __init__(self, learner: Learner, weights: Weights) -> None:
         """Nothing is kept but the gradient."""
         self.learner, self.weights = learner, weights
-        self.out = torch.zeros_like(learner.adam.flat)
+        self.out = torch.zeros_like(learner.flat)
         self._parameters = learner.parameters()
         self._parts = views(self.out, self._parameters)
 

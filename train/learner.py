@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from train.by_hand import HandNetwork
 from train.compiled import sample
-from train.flat import Adam, flatten
+from train.flat import Adam, flatten, length
 from train.losses import categorical_terms, gaussian_terms
 from train.networks import Actor
 from train.normalise import Normaliser
@@ -27,7 +27,7 @@ class Learner:
         observations: moments of the role's observations.
         targets: moments of the value targets; the critic predicts in their units.
         by_hand: whether passes are made without autograd, as on a CPU where the actor is plain.
-        adam: of all parameters, the actor's first.
+        flat: all parameters as one vector, the actor's first.
     """
 
     def __init__(self, counts: np.ndarray, inputs: int, actor: Actor, critic: nn.Module, device: torch.device) -> None:
@@ -37,7 +37,9 @@ class Learner:
         self.observations, self.targets = Normaliser(inputs), Normaliser(1)
         self.hidden = actor.cell.hidden_size if actor.cell is not None else 0
         self.by_hand = device.type == "cpu" and actor.plain
-        self.adam = Adam(flatten(self.parameters()))
+        self.flat = flatten(self.parameters())
+        cut = length(list(actor.parameters()))
+        self._cut, self._adam = cut, {"actor": Adam(self.flat[:cut]), "critic": Adam(self.flat[cut:])}
         self._player: HandNetwork | None = None
 
     @property
@@ -122,6 +124,12 @@ class Learner:
             head.bias.copy_((head.bias * std + mean - new_mean) / new_std)
         return ((targets - new_mean) / new_std).astype(np.float32)
 
+    def step(self, gradient: Tensor, learning_rate: float, *, moving: bool) -> None:
+        """Move against a gradient laid out as ``flat``; an actor that is not ``moving`` keeps every bit."""
+        if moving:
+            self._adam["actor"].step(gradient[: self._cut], learning_rate)
+        self._adam["critic"].step(gradient[self._cut :], learning_rate)
+
     def parameters(self) -> list[nn.Parameter]:
         """Actor's parameters, then the critic's."""
         return [*self.actor.parameters(), *self.critic.parameters()]
@@ -130,7 +138,8 @@ class Learner:
         """All that must be stored to go on, by name."""
         out = {f"actor.{k}": v.detach().cpu().numpy().copy() for k, v in self.actor.state_dict().items()}
         out |= {f"critic.{k}": v.detach().cpu().numpy().copy() for k, v in self.critic.state_dict().items()}
-        for name, part in (("observations", self.observations), ("targets", self.targets), ("adam", self.adam)):
+        parts = {"observations": self.observations, "targets": self.targets}
+        for name, part in (parts | {f"adam.{k}": x for k, x in self._adam.items()}).items():
             out |= {f"{name}.{k}": v for k, v in part.tensors().items()}
         return out
 
@@ -141,7 +150,8 @@ class Learner:
             module.load_state_dict(state)
         for name, norm in (("observations", self.observations), ("targets", self.targets)):
             norm.load({k: tensors[f"{name}.{k}"] for k in ("count", "mean", "m2")})
-        self.adam.load({k: tensors[f"adam.{k}"] for k in ("mean", "square", "steps")})
+        for name, adam in self._adam.items():
+            adam.load({k: tensors[f"adam.{name}.{k}"] for k in ("mean", "square", "steps")})
 
 
 CriticFactory = Callable[[int, int, int, int], nn.Module]

@@ -37,8 +37,16 @@ class Normaliser:
         centred = rows.reshape(-1, len(self.mean)) - self.mean
         self._merge(len(centred), np.stack([centred.sum(0), np.einsum("nd,nd->d", centred, centred)]), self.mean)
 
-    def note(self, rows: np.ndarray, out: np.ndarray, clip: float = 10.0) -> None:
-        """Write ``apply(rows)`` of float32 ``[..., D]`` to ``out``, and note the rows for ``take_noted``."""
+    def note(self, rows: np.ndarray, out: np.ndarray, counted: np.ndarray | None = None, clip: float = 10.0) -> None:
+        """Write ``apply(rows)`` of float32 ``[E, ..., D]`` to ``out``, and note the rows for ``take_noted``.
+
+        Where ``counted`` (bool ``[E]``) is false nothing is noted and zeros are written.
+        """
+        if counted is not None and not counted.all():
+            kept = np.empty_like(rows[counted])
+            self.note(np.ascontiguousarray(rows[counted]), kept, clip=clip)
+            out[counted], out[~counted] = kept, 0.0
+            return
         width = len(self.mean)
         mean, scale = self.mean.astype(np.float32), (1.0 / self.std).astype(np.float32)
         normalise(rows.reshape(-1, width), mean, scale, np.float32(clip), out.reshape(-1, width), self._sums)

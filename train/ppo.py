@@ -43,7 +43,6 @@ class Trainer:
             action_mode="continuous" if config.continuous else "multi_discrete",
             reward_mode=config.reward_mode,
         )
-        self.env.reset(seed=config.seed)
         self.team = {role: self._learner(role, critic, central) for role in ROLES}
         self.player = Player(self.env, self.team, central=central, seed=config.seed)
         rule = Rule(

@@ -98,10 +98,11 @@ def first_play(config: TrainConfig) -> dict[str, dict[str, Any]]:
     env = SpiralVectorEnv(
         config.scenario, 64, autoreset_mode="disabled", action_mode="continuous", reward_mode=config.reward_mode
     )
-    seen, _ = env.reset(seed=config.seed)
+    seeds = env.scenario.training_seeds(config.seed, env.num_envs)
+    seen, _ = env.reset(seed=seeds)
     team = {role: Uniform(role) for role in ROLES}
     for policy in team.values():
-        policy.reset(config.seed + np.arange(env.num_envs))
+        policy.reset(np.array(seeds))
     observations = {role: [seen[role].copy()] for role in ROLES}
     rewards: dict[str, list[np.ndarray]] = {role: [] for role in ROLES}
     for _ in range(min(config.num_steps, env.max_cycles)):

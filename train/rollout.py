@@ -65,10 +65,10 @@ class Player:
     """Plays a team of learners in a batch of ecosystems and keeps the thread from rollout to rollout."""
 
     def __init__(self, env: SpiralVectorEnv, team: dict[str, Learner], *, central: bool, seed: int) -> None:
-        """Reset the batch; row i starts with the seed ``seed + i``."""
+        """Reset the batch to training seeds."""
         self.env, self.team, self.central = env, team, central
         self.rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-        self.observations, _ = env.reset(seed=seed)
+        self.observations, _ = env.reset(seed=env.scenario.training_seeds(seed, env.num_envs))
         self.state_moments = Normaliser(env.state().shape[1] if central else 0)
         self.fresh = np.ones(env.num_envs, dtype=np.bool_)
         shape = (env.num_envs,)

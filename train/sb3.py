@@ -96,7 +96,7 @@ class Sb3Trainer:
             homogenize=self.shared,
             reward_mode=config.reward_mode,
         )
-        self.seen, _ = self.env.reset(seed=config.seed)
+        self.seen, _ = self.env.reset(seed=self.env.scenario.training_seeds(config.seed, config.num_envs))
         self.starts = np.ones(config.num_envs, dtype=np.bool_)
         teams = {"shared": ROLES} if self.shared else {role: (role,) for role in ROLES}
         self.groups = {name: self._group(roles) for name, roles in teams.items()}

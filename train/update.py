@@ -122,7 +122,7 @@ class Updater:
                 gradient.add_(other.out)
             values = np.sum([named[role, k] for k in range(len(pieces))], axis=0)
             norm = clip_(gradient, self.rule.max_grad_norm)
-            self.team[role].adam.step(gradient, learning_rate)
+            self.team[role].step(gradient, learning_rate, moving=moving[role])
             out[role] = np.append(values, norm)
         return out
 

@@ -33,7 +33,6 @@ __all__ = ["OUTCOME", "SpiralBatch", "SpiralEnvRunner", "role_of"]
 OUTCOME = "outcome"
 """Key of the outcome measures in an env runner's metrics."""
 
-_APART = 1_000_003
 _KEPT = (Columns.ACTIONS, Columns.ACTION_DIST_INPUTS, Columns.ACTION_LOGP)
 
 
@@ -223,9 +222,10 @@ class SpiralEnvRunner(MultiAgentEnvRunner):
         return samples
 
     def _open(self) -> None:
-        """Open an episode in every row; the first time by the runner's seed, far from its neighbours' seeds."""
-        seed = None if self._seed is None or not self._needs_initial_reset else self._seed * _APART
-        self._seen, _ = self.env.batch.reset(seed=seed)
+        """Open an episode in every row; the first time with training seeds that the runner's own seed fixes."""
+        batch = self.env.batch
+        fixed = self._seed is not None and self._needs_initial_reset
+        self._seen, _ = batch.reset(seed=batch.scenario.training_seeds(self._seed, self.num_envs) if fixed else None)
         self._needs_initial_reset = False
         self._lived = np.zeros(self.num_envs, dtype=np.int64)
         self._returns = np.zeros((self.num_envs, len(self.env.agents)))

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from spiral_env.parallel_env import check_seed
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
+from spiral_env.scenarios.seeds import check_seed
 from spiral_env.spaces import agent_names, agent_role
 from spiral_env.vector_env import SpiralVectorEnv
 

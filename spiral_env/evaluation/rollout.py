@@ -35,15 +35,6 @@ class EpisodeTable:
     names: dict[str, str] = field(default_factory=dict)
 
 
-def episode_seeds(scenario: Scenario, episodes: int, seed: int) -> np.ndarray:
-    """Paired seeds: ``seed + k``, counted from the start of the held-out range of a procedural world."""
-    first = scenario.held_out_seeds[0] if scenario.ranges else 0
-    seeds = first + seed + np.arange(episodes, dtype=np.int64)
-    if scenario.ranges and seeds[-1] >= scenario.held_out_seeds[1]:
-        raise ValueError(f"seed must leave {episodes} episodes in held_out_seeds {scenario.held_out_seeds}, got {seed}")
-    return seeds
-
-
 def run_episodes(
     scenario: str | Path | Scenario,
     policies: Mapping[str, Policy],
@@ -58,7 +49,7 @@ def run_episodes(
     progress: Callable[[int], None] | None = None,
     spread: Callable[[Callable[[Any], Any], list[Any]], list[Any]] | None = None,
 ) -> EpisodeTable:
-    """Play ``episodes`` episodes, one per seed, with one policy per role.
+    """Play ``episodes`` episodes with one policy per role, on the scenario's held-out seeds from the ``seed``-th on.
 
     ``num_envs`` are played side by side; ``spread(function, jobs)`` plays these chunks elsewhere, as
     ``train.distributed.fan_out`` does on a Ray cluster, with the same result.
@@ -72,7 +63,7 @@ def run_episodes(
     missing = [role for role in ROLES if role not in policies]
     if missing:
         raise ValueError(f"policies must name every role, {missing[0]!r} is missing")
-    seeds = episode_seeds(world, episodes, seed)
+    seeds = np.array(world.evaluation_seeds(seed, episodes), dtype=np.int64)
     options = {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
     cuts = [seeds[start : start + num_envs] for start in range(0, episodes, num_envs)]
     chunks = [_Chunk(world, policies, cut, options) for cut in cuts]

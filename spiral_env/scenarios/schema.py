@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from spiral_env.core.params import PARAMETERS, Parameter, Value
+from spiral_env.scenarios.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS, series
 from spiral_env.simulator.engine import World, derived_names
 from spiral_env.simulator.reset import LAW_COLUMNS
 
@@ -59,8 +60,8 @@ class Scenario(BaseModel):
     max_cycles: int = Field(default=60, ge=1, le=600)
     params: dict[str, Value] = {}
     ranges: dict[str, tuple[float, float]] = {}
-    train_seeds: tuple[int, int] = (0, 2**62)
-    held_out_seeds: tuple[int, int] = (0, 2**62)
+    train_seeds: tuple[int, int] = TRAIN_SEEDS
+    held_out_seeds: tuple[int, int] = HELD_OUT_SEEDS
     known_answer: str = ""
 
     @field_validator("params", mode="before")
@@ -87,10 +88,10 @@ class Scenario(BaseModel):
     def _seeds(self) -> Scenario:
         for name in ("train_seeds", "held_out_seeds"):
             low, high = getattr(self, name)
-            if not 0 <= low < high:
-                raise ValueError(f"{name} must be [low, high] with 0 <= low < high, got [{low}, {high}]")
+            if not 0 <= low < high <= 2**62:
+                raise ValueError(f"{name} must be [low, high] with 0 <= low < high <= 2^62, got [{low}, {high}]")
         (a, b), (c, d) = self.train_seeds, self.held_out_seeds
-        if self.ranges and a < d and c < b:
+        if a < d and c < b:
             raise ValueError(f"train_seeds [{a}, {b}] and held_out_seeds [{c}, {d}] must not overlap")
         for name in ("num_services", *_SWITCHES):
             value = self.params.get(name, _TABLE[name].default)
@@ -102,6 +103,25 @@ class Scenario(BaseModel):
         """The value in force of one parameter."""
         _known(name)
         return self.params.get(name, _TABLE[name].default)
+
+    def episode_seed(self, seed: int, episode: int) -> int:
+        """Seed of the n-th episode after ``reset(seed)``: ``seed`` itself, then drawn from ``train_seeds``."""
+        return seed if episode == 0 else series(seed, episode, self.train_seeds)
+
+    def training_seeds(self, seed: int, count: int) -> list[int]:
+        """Seeds in ``train_seeds`` with which ``count`` ecosystems of a training run start."""
+        return [series(seed, 1 + row, self.train_seeds) for row in range(count)]
+
+    def evaluation_seeds(self, seed: int, count: int) -> list[int]:
+        """Paired seeds: the ``seed``-th of ``held_out_seeds`` and those after it.
+
+        Raises:
+            ValueError: they do not lie in the range.
+        """
+        low, high = self.held_out_seeds
+        if not 0 <= seed <= high - low - count:
+            raise ValueError(f"seed must be in [0, {high - low - count}] for {count} episodes of {self.id}, got {seed}")
+        return list(range(low + seed, low + seed + count))
 
     def world(self, num_smes: int | None = None, max_cycles: int | None = None) -> World:
         """What an engine needs; ``num_smes`` and ``max_cycles`` replace the scenario's."""

@@ -15,23 +15,12 @@ from spiral_env.roles import FEATURES, ROLES
 from spiral_env.simulator.batch import decode_rows, draw_rows, observe_rows, open_rows, step_rows
 from spiral_env.simulator.month import SUMMARY
 
-__all__ = ["REWARD_MODES", "Engine", "World", "episode_seed"]
+__all__ = ["REWARD_MODES", "Engine", "World", "central_fields", "derived_names", "flat_state"]
 
 REWARD_MODES = ("mixed", "selfish", "cooperative")
 _ORDER = np.arange(3, dtype=np.int64)
 _NUM_PARAMS = PARAMS_DTYPE.itemsize // 8
 _NOTHING = np.zeros(0, dtype=np.float32)
-_MASK64 = (1 << 64) - 1
-
-
-def episode_seed(seed: int, episode: int) -> int:
-    """Seed of the n-th episode after ``reset(seed)``: ``seed`` itself, then SplitMix64 of both."""
-    if episode == 0:
-        return seed
-    z = (seed * 0x9E3779B97F4A7C15 + episode * 0xBF58476D1CE4E5B9) & _MASK64
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK64
-    return int((z ^ (z >> 31)) >> 1)
 
 
 @dataclass(frozen=True)
