@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 train: $(STAMP)
-	$(BIN)/spiral train --scenario baseline-v0 --algo es --reward-mode cooperative --out $(RUN) --max-seconds 480
+	$(BIN)/spiral train --scenario baseline-v0 --algo es --reward-mode cooperative --out $(RUN) --max-seconds 480 $(if $(wildcard $(RUN)/config.json),--resume)
 	$(BIN)/spiral evaluate --scenario baseline-v0 --compare uniform,status_quo,scripted,$(RUN) --episodes 100
 
 test: $(STAMP)

@@ -17,7 +17,7 @@ def load_policy(spec: str, role: str) -> Policy:
     check_role(role)
     if spec == "uniform":
         return Uniform(role)
-    if spec in ("status_quo", "average_firm"):
+    if spec == "status_quo":
         return StatusQuo(role)
     if spec == "scripted":
         return Scripted(role)

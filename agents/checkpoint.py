@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spiral_env.files import write_atomically
 from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
 from spiral_env.spaces import Options
 
-__all__ = ["FORMAT", "NetworkPolicy", "read_policy", "write_atomically", "write_policy"]
+__all__ = ["FORMAT", "NetworkPolicy", "read_policy", "write_policy"]
 
 FORMAT = "spiral_env-policy"
 VERSION = 1
 _OPTIONS = Options(homogenize=True)
 _LOGITS = 3 * NUM_LEVERS
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write to a temporary file beside ``path``, then rename: readers see the old file or the new one."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_policy(folder: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:

@@ -1,9 +1,11 @@
-"""The command line: ``spiral info | scenarios | calibrate | rollout | train | sweep | evaluate | bench``."""
+"""The command line of the ecosystem: its worlds, episodes, training, evaluation and measurements."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -13,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from spiral_env.files import write_atomically
+
 __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -20,6 +24,7 @@ scenarios_app = typer.Typer(no_args_is_help=True, help="List, show and validate 
 app.add_typer(scenarios_app, name="scenarios")
 
 World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
+_SPEC = re.compile(r"constant:[^\s,]*(?:,[.\d][^\s,]*)*|[^\s,]+")
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Engine = Annotated[str | None, typer.Option(help="local, or ray: on a Ray cluster.  [default: local]")]
 RayAddress = Annotated[str | None, typer.Option(help="Ray cluster to join.  [default: one on this machine]")]
@@ -28,11 +33,24 @@ Spec = Annotated[str, typer.Option(help="uniform, status_quo, scripted, constant
 
 def _emit(as_json: bool, data: Any, show: Any) -> None:
     if as_json:
-        print(json.dumps(data, indent=1, allow_nan=True))
+        print(_json(data))
         return
     from rich.console import Console
 
     Console(width=None if sys.stdout.isatty() else 160).print(show)
+
+
+def _json(data: Any) -> str:
+    """JSON; what is not finite, which JSON does not know, as null."""
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, dict):
+            return {key: plain(value) for key, value in x.items()}
+        if isinstance(x, list | tuple):
+            return [plain(value) for value in x]
+        return None if isinstance(x, float) and not math.isfinite(x) else x
+
+    return json.dumps(plain(data), indent=1, allow_nan=False)
 
 
 def _writable(path: Path | None) -> None:
@@ -45,12 +63,6 @@ def _writable(path: Path | None) -> None:
         raise ValueError(f"output {path} cannot be written: {error.strerror} ({error.filename})") from None
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise ValueError(f"output {path} cannot be written")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _policies(specs: dict[str, str]) -> dict[str, Any]:
@@ -84,8 +96,14 @@ def _spread(engine: str | None, address: str | None) -> Iterator[Callable[..., l
 
 
 @app.command()
-def info(as_json: AsJson = False) -> None:
-    """Versions, cache folder and which extras are present."""
+def info(
+    role: Annotated[str | None, typer.Option(help="Show this role's levers and observations instead.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Versions, cache folder and which extras are present; or what a role may do and see."""
+    if role is not None:
+        _role_info(role, as_json)
+        return
     from importlib.metadata import PackageNotFoundError, version
 
     from spiral_env.core._jit import cache_folder
@@ -97,6 +115,28 @@ def info(as_json: AsJson = False) -> None:
         except PackageNotFoundError:
             data[name] = "absent (extra train)"
     _emit(as_json, data, "\n".join(f"{k:<20} {v}" for k, v in data.items()))
+
+
+def _role_info(role: str, as_json: bool) -> None:
+    from rich.console import Group
+    from rich.table import Table
+
+    from spiral_env.policy import check_role
+    from spiral_env.roles import FEATURES, LEVERS
+
+    check_role(role)
+    levers = Table(title=f"levers of {role}")
+    seen = Table(title=f"observation of {role}, float32 [{len(FEATURES[role])}]")
+    for column in ("lever", "kind", "low", "middle", "high", "unit", "what it does"):
+        levers.add_column(column)
+    for x in LEVERS[role]:
+        levers.add_row(x.name, x.kind, *x.options, x.unit, x.note)
+    for column in ("feature", "low", "high", "unit"):
+        seen.add_column(column)
+    for f in FEATURES[role]:
+        seen.add_row(f.name, f"{f.low:g}", f"{f.high:g}", f.unit)
+    data = {"levers": [x._asdict() for x in LEVERS[role]], "observation": [f._asdict() for f in FEATURES[role]]}
+    _emit(as_json, data, Group(levers, seen))
 
 
 @scenarios_app.command("list")
@@ -213,16 +253,16 @@ def rollout(
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     if path.suffix == ".csv":
         lines = [",".join(rows[0]), *(",".join(str(v) for v in row.values()) for row in rows)]
-        _write(path, "\n".join(lines) + "\n")
+        write_atomically(path, "\n".join(lines) + "\n")
         return
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ModuleNotFoundError:
         raise ImportError("writing .parquet needs pyarrow: pip install 'spiral-env[train]'") from None
-    temporary = path.with_name(path.name + ".tmp")
-    pq.write_table(pa.Table.from_pylist(rows), temporary)
-    os.replace(temporary, path)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), buffer)
+    write_atomically(path, buffer.getvalue().to_pybytes())
 
 
 @app.command()
@@ -278,8 +318,10 @@ def sweep(
     set_range: Annotated[list[str] | None, typer.Option(help="name=low:high, name=low:high:log or name=a,b,c.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters of all runs.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, for all runs.")] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Held-out episodes that score a run.")] = 200,
-    prune: Annotated[bool, typer.Option(help="End runs that fall behind.")] = True,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="Held-out episodes that score a run.  [default: 200]")
+    ] = None,
+    prune: Annotated[bool | None, typer.Option(help="End runs that fall behind.  [default: prune]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep in --out.")] = False,
     engine: Engine = None,
     ray_address: RayAddress = None,
@@ -293,14 +335,15 @@ def sweep(
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     asked = None
-    if resume and (ranges or set_range or config or set_):
-        raise ValueError(
-            "--ranges, --set-range, --config and --set must be left out with --resume: the sweep keeps its own"
-        )
+    given: dict[str, Any] = {"--ranges": ranges, "--set-range": set_range, "--config": config, "--set": set_}
+    given |= {"--episodes": episodes, "--prune": prune}
+    kept = [name for name, value in given.items() if value is not None]
+    if resume and kept:
+        raise ValueError(f"{kept[0]} must be left out with --resume: the sweep keeps its own")
     if not resume:
         searched = (load_ranges(ranges) if ranges else {}) | dict(parse_range(text) for text in set_range or [])
         base = training.load_config(config, dict(training.parse_override(text) for text in set_ or []))
-        asked = sweeping.SweepConfig(base, searched, trials or 20, episodes, prune)
+        asked = sweeping.SweepConfig(base, searched, trials or 20, episodes or 200, prune is not False)
     try:
         with _spread(engine, ray_address) as spread:
             sweeping.sweep(out, asked, trials=trials, workers=workers, quiet=as_json, spread=spread)
@@ -379,13 +422,13 @@ def evaluate(
 
     _writable(out)
     mix = {"it": it, "business": business, "finance": finance, "sme": sme}
-    teams = {spec: dict.fromkeys(ROLES, spec) for spec in compare.split(",") if spec} or {"mix": mix}
+    teams = {spec: dict.fromkeys(ROLES, spec) for spec in _SPEC.findall(compare)} or {"mix": mix}
     loaded = {name: _policies(specs) for name, specs in teams.items()}
     with _spread(engine, ray_address) as spread:
         tables = {name: run_episodes(scenario, team, episodes, seed, spread=spread) for name, team in loaded.items()}
     data = as_dict(tables)
     if out is not None:
-        _write(out, json.dumps({"scenario": scenario, "teams": data}, indent=1))
+        write_atomically(out, _json({"scenario": scenario, "teams": data}) + "\n")
     _emit(as_json, data, as_table(tables, everything=everything))
 
 
@@ -415,7 +458,7 @@ def game(
     data = {"scenario": scenario, "episodes": episodes, "constant": constant, "constants_tried": found.tried}
     data |= {"constant_share": share, "levers": levers, "teams": as_dict(tables)}
     if out is not None:
-        _write(out, json.dumps(data, indent=1))
+        write_atomically(out, _json(data) + "\n")
     use = Table(title="share of the trained team's decisions")
     for column in ("role", "lever", "low", "middle", "high", "stuck"):
         use.add_column(column)
@@ -429,7 +472,7 @@ def game(
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
-    sys.path.insert(0, os.getcwd())
+    sys.path.append(os.getcwd())
     try:
         app()
     except (ValueError, TypeError, ImportError, OSError) as error:

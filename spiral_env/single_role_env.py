@@ -16,7 +16,7 @@ from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed
 from spiral_env.spaces import Options
 
-__all__ = ["SingleRoleEnv", "partner_policies"]
+__all__ = ["SingleRoleEnv", "partner_policies", "single_role_options"]
 
 _NAMED: dict[str, Callable[[str], Policy]] = {"status_quo": StatusQuo, "uniform": Uniform}
 
@@ -29,6 +29,17 @@ def _partner(role: str, policy: str | Policy) -> Policy:
     if not isinstance(policy, Policy):
         raise TypeError(f"partners[{role!r}] must be a Policy with reset() and act(), got {policy!r}")
     return policy
+
+
+def single_role_options(action_mode: str, levels: int, options: Mapping[str, Any]) -> Options:
+    """How the one agent acts.
+
+    Raises:
+        ValueError: an option is not allowed.
+    """
+    if "homogenize" in options:
+        raise ValueError(f"homogenize must be left out for a single role, got {options['homogenize']!r}")
+    return Options(action_mode, levels)
 
 
 def partner_policies(partners: str | Mapping[str, str | Policy] | None) -> dict[str, Policy]:
@@ -69,7 +80,7 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
             ValueError: the role, a partner's role or name, or an option is not allowed.
         """
         self.role = check_role(role)
-        self.options = Options(action_mode, levels)
+        self.options = single_role_options(action_mode, levels, options)
         self.partners = partner_policies(partners)
         self.render_mode = render_mode
         self.inner = SpiralParallelEnv(scenario, action_mode="continuous", render_mode=render_mode, **options)

@@ -14,8 +14,7 @@ from gymnasium.vector.utils import batch_space
 from spiral_env.policy import Policy, StatusQuo, check_role
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed
-from spiral_env.single_role_env import partner_policies
-from spiral_env.spaces import Options
+from spiral_env.single_role_env import partner_policies, single_role_options
 from spiral_env.vector_env import AUTORESET_MODES, SpiralVectorEnv
 
 try:
@@ -73,7 +72,7 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
-        """Build the batch; ``options`` as in ``parallel_env``, and ``num_threads``.
+        """Build the batch; ``options`` as in ``parallel_env`` but ``homogenize``, and ``num_threads``.
 
         Raises:
             TypeError: a partner or an option is of the wrong type.
@@ -83,7 +82,7 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError(f"render_mode must be None in a batch, got {render_mode!r}")
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.role = check_role(role)
-        self.options = Options(action_mode, levels)
+        self.options = single_role_options(action_mode, levels, options)
         self.batch = SpiralVectorEnv(scenario, num_envs, autoreset_mode="disabled", action_mode="continuous", **options)
         self.num_envs = self.batch.num_envs
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
@@ -108,7 +107,7 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         Raises:
             ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
         """
-        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_)))
+        mask = self.batch.reset_mask(options)
         self._open(mask, self._given_seeds(seed))
         return self._observation(), self._info(mask)
 
@@ -116,7 +115,7 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, int | np.integer):
-            return [check_seed(seed) + i for i in range(self.num_envs)]
+            return [check_seed(int(seed) + i) for i in range(self.num_envs)]
         if len(seed) != self.num_envs:
             raise ValueError(f"seed must be an integer or {self.num_envs} integers, got {len(seed)}")
         return list(seed)

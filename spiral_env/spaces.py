@@ -120,8 +120,10 @@ class Options:
                 raise ValueError(f"actions of {role} must be in [0, {_DISCRETE_ACTIONS - 1}], got {bad}")
             return (actions[..., None] // _DIGITS % 3) / 2.0
         top = self.counts(role) - 1
-        if not ((actions >= 0) & (actions <= top)).all():
-            raise ValueError(f"actions of {role} must be in [0, {top.tolist()}], got {actions.tolist()}")
+        wrong = np.argwhere((actions < 0) | (actions > top))
+        if len(wrong):
+            lever, value = wrong[0][-1], actions[tuple(wrong[0])]
+            raise ValueError(f"{LEVERS[role][lever].name} of {role} must be in [0, {top[lever]}], got {value}")
         return actions / top
 
     def action_shape(self) -> tuple[int, ...]:

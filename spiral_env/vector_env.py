@@ -99,7 +99,7 @@ class SpiralVectorEnv:
         Raises:
             ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
         """
-        mask = self._mask(options)
+        mask = self.reset_mask(options)
         if seed is not None or self._base_seeds is None:
             fresh = self._seeds(seed)
             old = self._base_seeds or fresh
@@ -111,7 +111,12 @@ class SpiralVectorEnv:
         self._open(mask)
         return self._observations(), {}
 
-    def _mask(self, options: dict[str, Any] | None) -> np.ndarray:
+    def reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
+        """Rows that ``reset`` opens, bool ``[E]``: those of ``options["reset_mask"]``, or all.
+
+        Raises:
+            ValueError: the mask is of the wrong shape or type, or the first reset leaves rows out.
+        """
         given = (options or {}).get("reset_mask")
         if given is None:
             return np.ones(self.num_envs, dtype=np.bool_)
@@ -125,8 +130,7 @@ class SpiralVectorEnv:
     def _seeds(self, seed: Any) -> list[int]:
         if seed is None or isinstance(seed, int | np.integer):
             first = check_seed(seed)
-            check_seed(first + self.num_envs - 1)
-            return [first + i for i in range(self.num_envs)]
+            return [check_seed(first + i) for i in range(self.num_envs)]
         seeds = [check_seed(x) for x in seed]
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed must be an integer or {self.num_envs} integers, got {len(seeds)}")
@@ -189,7 +193,9 @@ class SpiralVectorEnv:
             rewards = {role: self.engine.scalars[:, self._slice(role)].copy() for role in ROLES}
             info["final_obs"] = {role: x.copy() for role, x in self._observations().items()}
             info["_final_obs"] = ended.copy()
+            vectors = self.engine.vectors.copy()
             self._reopen(ended)
+            self.engine.vectors[:] = vectors
             return self._observations(), rewards, terminations, truncations, info
         return self._observations(), self._rewards(), terminations, truncations, info
 

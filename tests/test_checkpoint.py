@@ -16,8 +16,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from agents import NetworkPolicy, load_policy
-from agents.checkpoint import read_policy, write_atomically, write_policy
+from agents.checkpoint import read_policy, write_policy
 from spiral_env.evaluation import run_episodes
+from spiral_env.files import write_atomically
 from spiral_env.roles import FEATURES, ROLES
 from spiral_env.spaces import Options
 

@@ -101,6 +101,9 @@ def test_the_module_is_the_command() -> None:
         (("train", "--out", "RUN", "--device", "tpu"), "device must be"),
         (("train", "--out", "RUN", "--config", "no.toml"), "config no.toml cannot be read"),
         (("plot", "RUN"), "cannot be read"),
+        (("info", "--role", "auditor"), "role must be one of"),
+        (("sweep", "--out", "RUN", "--resume", "--episodes", "5"), "--episodes must be left out with --resume"),
+        (("sweep", "--out", "RUN", "--set-range", "algo=ippo,es"), "ranges cannot name 'algo'"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(arguments: tuple[str, ...], named: str, tmp_path: Path) -> None:
@@ -115,12 +118,34 @@ def test_a_mistake_is_one_line_and_nothing_is_written(arguments: tuple[str, ...]
         ("[params]\nneed_capitol = 3.0", "need_capital"),
         ("[params]\nneed_capital = -3.0", "params.need_capital must be in"),
         ("colour = 3", "colour"),
+        ("ranges = 3", "ranges must be a table, got 3"),
+        ("params = 5", "params must be a table, got 5"),
+        ('[ranges]\nspill = ["a", 1]', "params.spill must be a number"),
+        ("[ranges]\nattacks = [0, 1]", "ranges.attacks cannot be drawn"),
+        ("[params]\nclass_share = [1, 1, 1, 1]", "params.class_share must add to 1 within 0.002, got 4"),
+        ("train_seeds = [0, 10]", "must not overlap"),
     ],
 )
 def test_a_scenario_file_with_a_fault_is_one_line(text: str, named: str, tmp_path: Path) -> None:
     file = tmp_path / "world.toml"
     file.write_text(f'extends = "baseline-v0"\n{text}\n')
     assert named in _refused("scenarios", "validate", str(file))
+
+
+@pytest.mark.parametrize("between", [" ", ",", ", "])
+def test_teams_are_compared_by_any_name(between: str) -> None:
+    specs = ["uniform", "constant:0.5,.5,0.5,0.5,1", "status_quo"]
+    teams = json.loads(_spiral("evaluate", "--compare", between.join(specs), "--episodes", "1", "--json").stdout)
+    assert list(teams) == specs
+    # One episode has no interval, and JSON no infinity.
+    assert teams["uniform"]["metrics"]["trust"]["interval95"] == [None, None]
+
+
+def test_a_role_is_explained() -> None:
+    told = json.loads(_spiral("info", "--role", "it", "--json").stdout)
+    assert [x["name"] for x in told["levers"]] == ["edge", "core", "internal", "scanning", "threat_intel"]
+    assert {"name", "unit", "low", "high"} == told["observation"][0].keys()
+    assert "levers of it" in _spiral("info", "--role", "it").stdout
 
 
 def test_a_broken_checkpoint_is_one_line(tmp_path: Path) -> None:

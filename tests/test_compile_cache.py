@@ -116,7 +116,25 @@ def test_a_folder_that_cannot_be_written_is_replaced_by_a_temporary_one(
     assert folder.parent.name == f"spiral_env-{os.getuid()}"
 
 
-def test_the_progress_line_is_printed_only_for_a_compile(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_temporary_folder_that_others_may_write_to_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    planted = tmp_path / f"spiral_env-{os.getuid()}"
+    planted.mkdir()
+    planted.chmod(0o777)
+    monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(_jit.tempfile, "tempdir", str(tmp_path))
+    folder = _jit.cache_folder()
+    assert folder.parent != planted
+    assert folder.parent.stat().st_mode & 0o077 == 0
+
+
+def test_the_progress_line_is_printed_only_for_a_compile(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_jit, "_told", _jit.threading.Event())
+
     class Compiled:
         signatures = ("already",)
 

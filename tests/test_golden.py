@@ -20,6 +20,7 @@ import pytest
 from episodes import digest, episode
 
 import spiral_env
+from spiral_env.files import write_atomically
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "trajectories.json"
 SEEDS = (0, 1)
@@ -42,9 +43,7 @@ def rewrite() -> None:
     """Measure every scenario and replace the record."""
     record = {s: {str(k): measure(s, k) for k in SEEDS} for s in spiral_env.scenario_ids()}
     GOLDEN.parent.mkdir(exist_ok=True)
-    draft = GOLDEN.with_suffix(".tmp")
-    draft.write_text(json.dumps(record, indent=1) + "\n")
-    draft.replace(GOLDEN)
+    write_atomically(GOLDEN, json.dumps(record, indent=1) + "\n")
 
 
 def golden() -> dict[str, Any]:

@@ -19,7 +19,7 @@ OPTIONS = {"num_envs": 8, "num_steps": 20, "minibatches": 4, "epochs": 2, "hidde
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from agents import checkpoint
+from spiral_env import files
 from train import load_config, train
 from train.es import EsTrainer
 from train.ppo import Trainer
@@ -36,7 +36,7 @@ def killing(function, call):
 
 folder, where, call, options = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), eval(sys.argv[4])
 if where == "store":
-    checkpoint.os.replace = killing(os.replace, call)
+    files.os.replace = killing(os.replace, call)
 else:
     for kind in (Trainer, EsTrainer, Sb3Trainer):
         kind.iterate = killing(kind.iterate, call)

@@ -275,7 +275,7 @@ def test_the_stored_config_is_the_config_of_the_run(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_keeps_the_last_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agents import checkpoint
+    from spiral_env import files
 
     original, calls = os.replace, []
 
@@ -285,7 +285,7 @@ def test_a_disk_that_is_full_keeps_the_last_state(tmp_path: Path, monkeypatch: p
             raise OSError(28, "No space left on device", str(target))
         original(source, target)
 
-    monkeypatch.setattr(checkpoint.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(OSError, match="No space left on device"):
         train(replace(TINY, checkpoint_seconds=1e-9), tmp_path / "run", quiet=True)
     monkeypatch.undo()

@@ -100,6 +100,36 @@ def test_a_wrong_option_of_the_batch_is_named(options: dict[str, Any], message: 
         gymnasium.make_vec(ID, num_envs=2, vectorization_mode="vector_entry_point", **options)
 
 
+@pytest.mark.parametrize("name", ["spiral_env/SingleRole-v0"])
+def test_a_single_role_refuses_to_be_homogenised(name: str) -> None:
+    for make in (gymnasium.make, gymnasium.make_vec):
+        with pytest.raises(ValueError, match="homogenize must be left out for a single role, got True"):
+            make(name, homogenize=True)
+
+
+def test_a_mask_of_the_wrong_length_and_a_seed_past_the_last_are_named() -> None:
+    batch = spiral_env.single_role_vector_env(num_envs=2)
+    for rows in (1, 3):
+        with pytest.raises(ValueError, match=r"reset_mask must be bool of shape \(2,\)"):
+            batch.reset(seed=0, options={"reset_mask": np.ones(rows, dtype=np.bool_)})
+    for env in (batch, spiral_env.vector_env("baseline-v0", 2)):
+        with pytest.raises(ValueError, match=r"seed must be in \[0, 2\^63\), got 9223372036854775808"):
+            env.reset(seed=2**63 - 1)
+
+
+def test_rows_that_end_keep_the_rewards_of_their_last_month() -> None:
+    same, plain = (
+        spiral_env.vector_env("baseline-v0", 2, autoreset_mode=m, max_cycles=2) for m in ("same_step", "disabled")
+    )
+    for env in (same, plain):
+        env.reset(seed=3)
+        for _ in range(2):
+            env.step({role: np.ones((2, n, 5), dtype=np.int64) for role, n in env.num_agents_of.items()})
+    for role, vectors in plain.reward_vectors().items():
+        assert np.abs(vectors).sum() > 0.0
+        np.testing.assert_array_equal(same.reward_vectors()[role], vectors)
+
+
 def test_actions_of_the_wrong_shape_are_named() -> None:
     env = _batch()
     with pytest.raises(RuntimeError, match="needs a reset"):

@@ -25,6 +25,9 @@ ENGINES = ("local", "ray")
 class TrainConfig:
     """What a run is made of; stored with it.
 
+    es learns from whole episodes: it reads neither ``num_steps`` nor what belongs to gradients of a rollout
+    (``minibatches`` to ``target_kl``), and ``gradient_pieces`` belongs to ippo and mappo alone.
+
     Attributes:
         scenario: id or TOML file of the world.
         algo: ippo, mappo, es or sb3-ppo.
@@ -45,7 +48,8 @@ class TrainConfig:
         max_grad_norm: bound of the gradient's norm, per role.
         target_kl: a role's actor rests for the rollout past 1.5 times this; 0 for never.
         hidden: units a layer; ``layers`` of them.
-        start_logit: how far the logit of what the average firm does starts above the others; 0 is uniform play.
+        start_logit: how far the logit of what the average firm does starts above the others; 0 is uniform play, as
+            sb3-ppo always starts.
         es_sigma: standard deviation of the noise of es on every weight.
         es_decay: pull of es towards zero weights, against a gradient in units of return deviations.
         recurrent: roles with a GRU in the actor, comma-separated.

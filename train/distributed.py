@@ -18,6 +18,7 @@ import torch
 from spiral_env.roles import ROLES
 from train.config import TrainConfig
 from train.run import Report, run
+from train.torch_state import adam_tensors, layer_tensors, load_adam
 
 try:
     import ray
@@ -214,8 +215,7 @@ class RayTrainer:
         out: dict[str, np.ndarray] = {}
         for role in ROLES:
             out |= {f"{role}.net.{k}": v.detach().cpu().numpy() for k, v in self._module(role).state_dict().items()}
-            for k, moments in self._optimiser(role).state_dict()["state"].items():
-                out |= {f"{role}.adam.{k}.{field}": v.detach().cpu().numpy() for field, v in moments.items()}
+            out |= {f"{role}.adam.{k}": v for k, v in adam_tensors(self._optimiser(role)).items()}
         return {name: np.array(x) for name, x in out.items()}
 
     def counters(self) -> dict[str, Any]:
@@ -227,27 +227,20 @@ class RayTrainer:
         self.agent_steps, self.iteration = counters["agent_steps"], counters["iteration"]
         for role in ROLES:
             own = {k.removeprefix(f"{role}."): v for k, v in tensors.items() if k.startswith(f"{role}.")}
-            mine = {k: torch.from_numpy(v.copy()) for k, v in own.items()}
-            module, optimiser = self._module(role), self._optimiser(role)
-            module.load_state_dict({k: mine[f"net.{k}"] for k in module.state_dict()})
-            moments: dict[int, dict[str, torch.Tensor]] = {}
-            for key, value in mine.items():
-                if key.startswith("adam."):
-                    _, k, field = key.split(".")
-                    moments.setdefault(int(k), {})[field] = value
-            optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+            module = self._module(role)
+            module.load_state_dict({k: torch.from_numpy(own[f"net.{k}"].copy()) for k in module.state_dict()})
+            adam = {k.removeprefix("adam."): v for k, v in own.items() if k.startswith("adam.")}
+            load_adam(self._optimiser(role), adam)
         # RLlib's own sync waits for nothing: right after the start the runners kept their first networks.
         state = self.algorithm.learner_group.get_state(components="learner/rl_module", inference_only=True)["learner"]
         self.algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.set_state(state))
 
     def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors and header of the policy as a checkpoint holds it."""
-        from train.rllib import actor_tensors
-
         out: dict[str, np.ndarray] = {}
         for role in ROLES:
             module = self._module(role)
-            out |= {f"{role}.{name}": x for name, x in actor_tensors(module.actor).items()}
+            out |= {f"{role}.{name}": x for name, x in layer_tensors(module.actor.body, module.actor.head).items()}
             out |= {f"{role}.{name}": getattr(module, name).cpu().numpy().copy() for name in ("mean", "std")}
         return out, {"networks": "per_role", "layers": self.config.layers, "head": "categorical"}
 

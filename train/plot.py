@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from agents import load_policy
 from agents.checkpoint import read_policy
 from spiral_env.evaluation import EpisodeTable, run_episodes
+from spiral_env.files import write_atomically
 from spiral_env.roles import LEVERS, ROLES
 
 matplotlib.use("Agg")
@@ -52,9 +53,7 @@ def _progress(folder: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"run folder {folder} has no readable progress.csv: {error}") from None
     if not rows:
         raise ValueError(f"run folder {folder} has no finished episode to plot")
-    steps = "agent_steps" if "agent_steps" in rows[0] else "timesteps"
-    columns = {"agent_steps": steps} | {name: name for name in _CURVES}
-    return {name: np.array([float(row[key]) for row in rows]) for name, key in columns.items()}
+    return {name: np.array([float(row[name]) for row in rows]) for name in ("agent_steps", *_CURVES)}
 
 
 def _learning_curve(rows: Mapping[str, np.ndarray], references: Mapping[str, EpisodeTable], scenario: str) -> Figure:
@@ -94,8 +93,8 @@ def _lever_use(table: EpisodeTable, scenario: str) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, dpi=130, format="png")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=130, format="png")
     plt.close(figure)
-    os.replace(temporary, path)
+    write_atomically(path, drawn.getvalue())
     return path

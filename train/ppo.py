@@ -15,6 +15,7 @@ from train.gradients import Weights
 from train.learner import CriticFactory, Learner
 from train.networks import Actor
 from train.rollout import Player
+from train.torch_state import layer_tensors
 from train.update import Rule, Updater
 
 __all__ = ["Trainer"]
@@ -131,11 +132,9 @@ class Trainer:
         out: dict[str, np.ndarray] = {}
         for role, learner in self.team.items():
             actor = learner.actor
-            for name, layer in [*((f"layer{k}", x) for k, x in enumerate(actor.body)), ("head", actor.head)]:
-                assert isinstance(layer, torch.nn.Linear)
-                bias = layer.bias + (0.5 if name == "head" and actor.continuous else 0.0)
-                out[f"{role}.{name}.weight"] = layer.weight.detach().cpu().numpy()
-                out[f"{role}.{name}.bias"] = bias.detach().cpu().numpy()
+            out |= {f"{role}.{name}": x for name, x in layer_tensors(actor.body, actor.head).items()}
+            if actor.continuous:
+                out[f"{role}.head.bias"] += 0.5
             if actor.cell is not None:
                 cell = actor.cell.state_dict()
                 out |= {f"{role}.memory.{name}": x.detach().cpu().numpy() for name, x in cell.items()}

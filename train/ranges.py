@@ -24,7 +24,17 @@ class Span:
 
 
 Ranges = dict[str, Span | list[Any]]
-_FIXED = ("scenario", "seed", "max_seconds", "timesteps", "checkpoint_seconds", "env_threads", "engine", "ray_address")
+_FIXED = (
+    "scenario",
+    "algo",
+    "seed",
+    "max_seconds",
+    "timesteps",
+    "checkpoint_seconds",
+    "env_threads",
+    "engine",
+    "ray_address",
+)
 
 
 def parse_range(text: str) -> tuple[str, Span | list[Any]]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spiral_env import SpiralVectorEnv
 from spiral_env.adapters.rllib import SpiralBatch, SpiralEnvRunner, role_of
-from spiral_env.policy import Uniform
-from spiral_env.roles import NUM_LEVERS, ROLES
+from spiral_env.policy import STATUS_QUO, Uniform
+from spiral_env.roles import ROLES
 from train.config import TrainConfig
 from train.networks import Actor, Critic
 from train.normalise import Normaliser
@@ -30,7 +30,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError(f"no module {error.name}: pip install 'spiral-env[train,rllib]'") from None
 
-__all__ = ["RoleLearner", "RoleModule", "actor_tensors", "first_play", "ppo_config"]
+__all__ = ["RoleLearner", "RoleModule", "first_play", "ppo_config"]
 
 _LEARNED_FROM = (Columns.OBS, Columns.ACTIONS, Columns.ACTION_LOGP, Columns.ACTION_DIST_INPUTS)
 _JUDGED = ("advantages", "value_targets")
@@ -39,8 +39,9 @@ _JUDGED = ("advantages", "value_targets")
 class RoleModule(TorchRLModule, ValueFunctionAPI):
     """The actor and the critic of a role.
 
-    ``model_config`` holds ``hidden``, ``layers``, the moments ``mean`` and ``std`` of the observations, and those of
-    the returns, ``value_mean`` and ``value_std``: the critic predicts in their units.
+    ``model_config`` holds ``hidden``, ``layers``, ``start`` and ``start_logit`` as in ``Actor``, the moments ``mean``
+    and ``std`` of the observations, and those of the returns, ``value_mean`` and ``value_std``: the critic predicts
+    in their units.
     """
 
     def setup(self) -> None:
@@ -48,7 +49,16 @@ class RoleModule(TorchRLModule, ValueFunctionAPI):
         given = self.model_config
         counts = np.asarray(self.action_space.nvec)
         inputs = self.observation_space.shape[0]
-        self.actor = Actor(inputs, counts, given["hidden"], given["layers"], continuous=False, recurrent=False)
+        self.actor = Actor(
+            inputs,
+            counts,
+            given["hidden"],
+            given["layers"],
+            continuous=False,
+            recurrent=False,
+            start=given["start"],
+            start_logit=given["start_logit"],
+        )
         self.critic = Critic(inputs, given["hidden"], given["layers"])
         for name in ("mean", "std", "value_mean", "value_std"):
             self.register_buffer(name, torch.tensor(given[name], dtype=torch.float32))
@@ -134,12 +144,13 @@ def ppo_config(config: TrainConfig, seed: int) -> PPOConfig:
     """
     moments = first_play(config)
     env = SpiralVectorEnv(config.scenario, 1)
+    shape = {"hidden": config.hidden, "layers": config.layers, "start_logit": config.start_logit}
     modules = {
         role: RLModuleSpec(
             RoleModule,
             observation_space=env.single_observation_space[role],
             action_space=env.single_action_space[role],
-            model_config={"hidden": config.hidden, "layers": config.layers, **moments[role]},
+            model_config={**shape, "start": STATUS_QUO[role], **moments[role]},
         )
         for role in ROLES
     }
@@ -187,14 +198,3 @@ def ppo_config(config: TrainConfig, seed: int) -> PPOConfig:
         )
         .debugging(seed=seed, log_level="ERROR")
     )
-
-
-def actor_tensors(actor: Actor) -> dict[str, np.ndarray]:
-    """An actor's layers by the names of a checkpoint."""
-    out = {}
-    for name, layer in [*((f"layer{k}", x) for k, x in enumerate(actor.body)), ("head", actor.head)]:
-        assert isinstance(layer, nn.Linear)
-        out[f"{name}.weight"] = layer.weight.detach().cpu().numpy().copy()
-        out[f"{name}.bias"] = layer.bias.detach().cpu().numpy().copy()
-    assert len(out[f"{name}.bias"]) == 3 * NUM_LEVERS
-    return out

@@ -20,10 +20,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agents.checkpoint import write_atomically, write_policy
+from agents.checkpoint import write_policy
+from spiral_env.files import write_atomically
 from train.config import TrainConfig
 
-__all__ = ["OUTCOMES", "Learns", "Report", "lived_seconds", "run", "stored_config"]
+__all__ = ["OUTCOMES", "Diverged", "Learns", "Report", "lived_seconds", "run", "stored_config"]
 
 Report = Callable[[float, dict[str, float]], bool]
 """Told after every iteration the share of the run that is done and its figures; true ends the run."""
@@ -157,6 +158,10 @@ def _deferred_interrupt() -> Iterator[list[int]]:
             signal.signal(signal.SIGINT, old)
 
 
+class Diverged(ValueError):
+    """A loss is no longer a number."""
+
+
 class Learns(Protocol):
     """What a run drives: something that learns by iterations and can be stored whole."""
 
@@ -187,7 +192,8 @@ def run(trainer: Learns, folder: Path, *, resume: bool, quiet: bool, report: Rep
     """Train until ``timesteps`` or ``max_seconds``; Ctrl-C and ``report`` stop it, state stored. Returns the folder.
 
     Raises:
-        ValueError: the folder does not fit, or a loss is no longer a number (the last good state is kept).
+        ValueError: the folder does not fit.
+        Diverged: a loss is no longer a number (the last good state is kept).
         OSError: the folder cannot be written, the disk is full.
         KeyboardInterrupt: Ctrl-C, after the rollout in hand was learned from and the state stored.
     """
@@ -227,7 +233,7 @@ def _loop(trainer: Learns, folder: Path, log: _Log, before: float, tell: Any) ->
             now = time.monotonic()
             bad = next((name for name, value in figures.items() if not math.isfinite(value)), None)
             if bad is not None:
-                raise ValueError(f"{bad} became {figures[bad]}: stopped, the last good state is kept in {folder}")
+                raise Diverged(f"{bad} became {figures[bad]}: stopped, the last good state is kept in {folder}")
             log.write(trainer, before + now - start, figures)
             if now - stored >= config.checkpoint_seconds or trainer.iteration == 1:
                 _save(trainer, folder, before + now - start)

@@ -18,6 +18,7 @@ from spiral_env.roles import NUM_LEVERS, ROLES
 from train.config import TrainConfig
 from train.normalise import Normaliser
 from train.run import Report, run
+from train.torch_state import adam_tensors, layer_tensors, load_adam
 
 __all__ = ["Sb3Trainer", "train"]
 
@@ -211,8 +212,7 @@ class Sb3Trainer:
         out |= {"starts": self.starts, "torch_rng": torch.get_rng_state().numpy(), "numpy_rng": _numpy_rng()[1]}
         for name, group in self.groups.items():
             out |= {f"{name}.net.{k}": v.detach().cpu().numpy() for k, v in group.model.policy.state_dict().items()}
-            for k, moments in group.model.policy.optimizer.state_dict()["state"].items():
-                out |= {f"{name}.adam.{k}.{field}": v.detach().cpu().numpy() for field, v in moments.items()}
+            out |= {f"{name}.adam.{k}": v for k, v in adam_tensors(group.model.policy.optimizer).items()}
             for kind, norm in (("observations", group.observations), ("returns", group.returns)):
                 out |= {f"{name}.{kind}.{k}": v for k, v in norm.tensors().items()}
             out[f"{name}.discounted"] = group.discounted
@@ -239,14 +239,12 @@ class Sb3Trainer:
 
     def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors and header of the policy as a checkpoint holds it."""
-        out = {}
+        out: dict[str, np.ndarray] = {}
         for name, group in self.groups.items():
             prefix = "" if self.shared else f"{name}."
             network: Any = group.model.policy
             layers = [x for x in network.mlp_extractor.policy_net if isinstance(x, torch.nn.Linear)]
-            for key, layer in [*((f"layer{k}", x) for k, x in enumerate(layers)), ("head", network.action_net)]:
-                out[f"{prefix}{key}.weight"] = layer.weight.detach().cpu().numpy()
-                out[f"{prefix}{key}.bias"] = layer.bias.detach().cpu().numpy()
+            out |= {prefix + key: x for key, x in layer_tensors(layers, network.action_net).items()}
             out[f"{prefix}mean"], out[f"{prefix}std"] = group.observations.mean, group.observations.std
         return out, {"networks": self.config.policy, "layers": self.config.layers, "head": "categorical"}
 
@@ -263,13 +261,7 @@ def _numpy_rng() -> tuple[str, np.ndarray, int, int, float]:
 def _load_group(group: _Group, tensors: dict[str, np.ndarray]) -> None:
     network = group.model.policy
     network.load_state_dict({k: torch.from_numpy(tensors[f"net.{k}"].copy()) for k in network.state_dict()})
-    moments: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("adam."):
-            k, field = key.removeprefix("adam.").split(".")
-            moments.setdefault(int(k), {})[field] = torch.from_numpy(value.copy())
-    optimiser = network.optimizer
-    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+    load_adam(network.optimizer, {k.removeprefix("adam."): v for k, v in tensors.items() if k.startswith("adam.")})
     for kind, norm in (("observations", group.observations), ("returns", group.returns)):
         norm.load({k: tensors[f"{kind}.{k}"] for k in ("count", "mean", "m2")})
     group.discounted = tensors["discounted"].copy()

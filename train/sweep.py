@@ -25,13 +25,13 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from agents import load_policy
-from agents.checkpoint import write_atomically
 from spiral_env.evaluation import run_episodes
+from spiral_env.files import write_atomically
 from spiral_env.roles import ROLES
 from train import train
 from train.config import TrainConfig
 from train.ranges import Ranges, check_ranges, plain, ranges_from, start_point, suggest
-from train.run import Report, lived_seconds
+from train.run import Diverged, Report, lived_seconds
 
 __all__ = ["SweepConfig", "run_trial", "summary", "sweep"]
 
@@ -279,9 +279,7 @@ def _play(study: optuna.Study, number: int, folder: Path, config: SweepConfig, r
     resolved = replace(suggest(rungs.trial, config.base, config.ranges), env_threads=threads)
     try:
         value = run_trial(resolved, _run_folder(folder, number), config.episodes, rungs)
-    except ValueError as error:
-        if "became" not in str(error):
-            raise
+    except Diverged:
         study.tell(number, state=TrialState.FAIL)
         return
     if value is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 import threading
@@ -54,9 +55,20 @@ def cache_folder() -> Path:
         if not os.access(folder, os.W_OK):
             raise PermissionError(folder)
     except OSError:
-        folder = Path(tempfile.gettempdir()) / f"spiral_env-{os.getuid()}" / source_hash()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = _temporary_root() / source_hash()
+        folder.mkdir(exist_ok=True)
     return folder
+
+
+def _temporary_root() -> Path:
+    """A folder that this user alone can write to: what is compiled is run."""
+    root = Path(tempfile.gettempdir()) / f"spiral_env-{os.getuid()}"
+    with contextlib.suppress(OSError):
+        root.mkdir(mode=0o700, exist_ok=True)
+        found = root.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+            return root
+    return Path(tempfile.mkdtemp(prefix="spiral_env-"))
 
 
 _CACHE_FOLDER = cache_folder()
@@ -77,20 +89,23 @@ def entry_point(function: F) -> F:
         _numba_config.CACHE_DIR = before
 
 
+_told = threading.Event()
+
+
+def _tell() -> None:
+    if not _told.is_set():
+        _told.set()
+        line = "spiral_env: compiling the simulator (once per version, up to a minute) ..."
+        print(line, file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def first_compile_notice(*entries: Any, seconds: float = 1.0) -> Iterator[None]:
-    """Tell on stderr that a compile runs if the block lasts longer than ``seconds`` and compiles anew."""
+    """Tell once on stderr that a compile runs if the block lasts longer than ``seconds`` and compiles anew."""
     if all(getattr(entry, "signatures", ()) for entry in entries):
         yield
         return
-    timer = threading.Timer(
-        seconds,
-        lambda: print(
-            "spiral_env: compiling the simulator (once per version, about a minute) ...",
-            file=sys.stderr,
-            flush=True,
-        ),
-    )
+    timer = threading.Timer(seconds, _tell)
     timer.daemon = True
     timer.start()
     try:

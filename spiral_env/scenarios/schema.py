@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from spiral_env.core.params import PARAMETERS, Parameter, Value
 from spiral_env.scenarios.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS, series
-from spiral_env.simulator.engine import World, derived_names
+from spiral_env.simulator.engine import World
 from spiral_env.simulator.reset import LAW_COLUMNS
 
 __all__ = ["Scenario", "load_scenario", "scenario_ids", "starting_law"]
@@ -37,6 +37,14 @@ def _check_value(name: str, value: Any) -> Value:
         if not q.low <= x <= q.high:
             raise ValueError(f"params.{name} must be in [{q.low:g}, {q.high:g}] ({q.unit}), got {x!r}")
     return tuple(float(x) for x in numbers) if want else float(numbers[0])
+
+
+def _table(name: str, raw: Any) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"{name} must be a table, got {raw!r}")
+    for key in raw:
+        _known(key)
+    return raw
 
 
 def _known(name: str) -> None:
@@ -66,23 +74,13 @@ class Scenario(BaseModel):
 
     @field_validator("params", mode="before")
     @classmethod
-    def _params(cls, raw: Mapping[str, Any]) -> dict[str, Value]:
-        for name in raw:
-            _known(name)
-        return {name: _check_value(name, value) for name, value in raw.items()}
+    def _params(cls, raw: Any) -> dict[str, Value]:
+        return {name: _check_value(name, value) for name, value in _table("params", raw).items()}
 
     @field_validator("ranges", mode="before")
     @classmethod
-    def _ranges(cls, raw: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-        for name, pair in raw.items():
-            _known(name)
-            if name in derived_names() or isinstance(_TABLE[name].default, tuple) or name == "num_services":
-                raise ValueError(f"ranges.{name} cannot be drawn: other numbers follow from it")
-            if not isinstance(pair, list | tuple) or len(pair) != 2 or not pair[0] <= pair[1]:
-                raise ValueError(f"ranges.{name} must be [low, high] with low <= high, got {pair!r}")
-            for x in pair:
-                _check_value(name, x)
-        return {name: (float(pair[0]), float(pair[1])) for name, pair in raw.items()}
+    def _ranges(cls, raw: Any) -> dict[str, tuple[float, float]]:
+        return {name: _range(name, pair) for name, pair in _table("ranges", raw).items()}
 
     @model_validator(mode="after")
     def _seeds(self) -> Scenario:
@@ -93,10 +91,18 @@ class Scenario(BaseModel):
         (a, b), (c, d) = self.train_seeds, self.held_out_seeds
         if a < d and c < b:
             raise ValueError(f"train_seeds [{a}, {b}] and held_out_seeds [{c}, {d}] must not overlap")
+        return self
+
+    @model_validator(mode="after")
+    def _whole(self) -> Scenario:
         for name in ("num_services", *_SWITCHES):
             value = self.params.get(name, _TABLE[name].default)
             if value != int(value):  # type: ignore[arg-type]
                 raise ValueError(f"params.{name} must be a whole number, got {value!r}")
+        for name in _SHARES:
+            total = sum(self.value(name))  # type: ignore[arg-type]
+            if abs(total - 1.0) > _ROUNDING:
+                raise ValueError(f"params.{name} must add to 1 within {_ROUNDING}, got {total:g}")
         return self
 
     def value(self, name: str) -> Value:
@@ -138,12 +144,12 @@ class Scenario(BaseModel):
         """The scenario as TOML that loads to an equal one."""
         import json
 
-        lines = [f"id = {json.dumps(self.id)}", f"title = {json.dumps(self.title)}"]
-        lines.append(f"description = {json.dumps(self.description)}")
+        lines = [f"id = {json.dumps(self.id)}", f"title = {json.dumps(self.title, ensure_ascii=False)}"]
+        lines.append(f"description = {json.dumps(self.description, ensure_ascii=False)}")
         lines += [f"num_smes = {self.num_smes}", f"max_cycles = {self.max_cycles}"]
         lines.append(f"train_seeds = [{self.train_seeds[0]}, {self.train_seeds[1]}]")
         lines.append(f"held_out_seeds = [{self.held_out_seeds[0]}, {self.held_out_seeds[1]}]")
-        lines.append(f"known_answer = {json.dumps(self.known_answer)}")
+        lines.append(f"known_answer = {json.dumps(self.known_answer, ensure_ascii=False)}")
         for table, content in (("params", self.params), ("ranges", self.ranges)):
             lines.append(f"\n[{table}]")
             lines += [f"{k} = {list(v) if isinstance(v, tuple) else v}" for k, v in sorted(content.items())]
@@ -151,6 +157,27 @@ class Scenario(BaseModel):
 
 
 _SWITCHES = tuple(q.name for q in PARAMETERS if q.group == "switches")
+_SHARES = ("class_share", "severity_share", "loss_share")
+_FED = (
+    *("size_exponent", "breach_mu", "breach_sigma", "breach_cap"),
+    *("campaign_onset", "campaign_end", "threat_quiet", "threat_campaign"),
+)
+"""From these ``core.params.pack`` makes other numbers once, before any world is drawn."""
+_ROUNDING = 0.002
+
+
+def _range(name: str, pair: Any) -> tuple[float, float]:
+    """Low and high of what a procedural world draws."""
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise ValueError(f"ranges.{name} must be [low, high], got {pair!r}")
+    if isinstance(_TABLE[name].default, tuple) or name in ("num_services", *_SWITCHES, *_FED):
+        raise ValueError(f"ranges.{name} cannot be drawn: it is a list, a count, a switch or what others follow from")
+    for x in pair:
+        _check_value(name, x)
+    low, high = (float(x) for x in pair)
+    if low > high:
+        raise ValueError(f"ranges.{name} must be [low, high] with low <= high, got {pair!r}")
+    return low, high
 
 
 @cache

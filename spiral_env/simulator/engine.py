@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from spiral_env.core._jit import first_compile_notice
-from spiral_env.core.params import DERIVED, PARAMETERS, PARAMS_DTYPE, Value, pack
+from spiral_env.core.params import PARAMS_DTYPE, Value, pack
 from spiral_env.core.state import FIELDS, capacity_for, state_dtype
 from spiral_env.roles import FEATURES, ROLES
 from spiral_env.simulator.batch import decode_rows, draw_rows, observe_rows, open_rows, step_rows
 from spiral_env.simulator.month import SUMMARY
 
-__all__ = ["REWARD_MODES", "Engine", "World", "central_fields", "derived_names", "flat_state"]
+__all__ = ["REWARD_MODES", "Engine", "World", "central_fields", "flat_state"]
 
 REWARD_MODES = ("mixed", "selfish", "cooperative")
 _ORDER = np.arange(3, dtype=np.int64)
@@ -189,10 +189,3 @@ def flat_state(states: np.ndarray, num_smes: int, num_services: int) -> np.ndarr
         block = states[name][(slice(None), *cut)]
         parts.append(block.reshape(len(states), -1))
     return np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
-
-
-def derived_names() -> tuple[str, ...]:
-    """Parameters that follow from others and therefore cannot be drawn."""
-    return DERIVED + tuple(
-        q.name for q in PARAMETERS if q.name.startswith(("breach_", "campaign_", "threat_", "size_"))
-    )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import spiral_env
-from agents.checkpoint import write_atomically
+from spiral_env.files import write_atomically
 from tests.benchmarks import floor, learning, peers, stepping
 from tests.benchmarks.timing import machine, median_seconds
 

@@ -1,8 +1,8 @@
 """What makes the world a game worth learning: ``python -m tests.benchmarks.game``.
 
-Trains several seeds under cooperative, selfish and mixed rewards (runs that exist are taken as they are), then measures
-the six points of ``results/README.md``: order of teams, share of the best constant, dilemma, roles, levers, edges.
-Intervals of trained teams are Student's over training seeds, of all others over episodes.
+Trains several seeds under cooperative, selfish and mixed rewards (runs that exist go on where they stopped), then
+measures the six points of ``results/README.md``: order of teams, share of the best constant, dilemma, roles, levers,
+edges. Intervals of trained teams are Student's over training seeds, of all others over episodes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from agents import load_policy
 from spiral_env.evaluation import EpisodeTable, run_episodes
 from spiral_env.evaluation.game import best_constant, lever_ends
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
+from spiral_env.files import write_atomically
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 
@@ -35,18 +36,18 @@ _LABELS = ("ecosystem value, k$ a month", "spiral height, levels")
 Runs = Mapping[str, list[Path]]
 
 
-def train_missing(folder: Path, seeds: int, options: list[str], jobs: int) -> Runs:
-    """Train what is not there yet, ``jobs`` runs at a time, each with one thread."""
+def train_all(folder: Path, seeds: int, options: list[str], jobs: int) -> Runs:
+    """Train what is not done yet, ``jobs`` runs at a time, each with one thread."""
     runs = {mode: [folder / f"{mode}-{seed}" for seed in range(seeds)] for mode in MODES}
 
     def one(job: tuple[str, int]) -> None:
         mode, seed = job
         out = runs[mode][seed]
-        if not (out / "policy.json").exists():
-            command = [sys.executable, "-m", "spiral_env", "train", "--json", "--algo", "es", "--out", str(out)]
-            command += ["--reward-mode", mode, "--seed", str(seed), "--max-seconds", "36000", "--set", "env_threads=1"]
-            subprocess.run([*command, *options], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-            print(f"trained {out}", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "spiral_env", "train", "--json", "--algo", "es", "--out", str(out)]
+        command += ["--reward-mode", mode, "--seed", str(seed), "--max-seconds", "36000", "--set", "env_threads=1"]
+        command += ["--resume"] if (out / "config.json").exists() else []
+        subprocess.run([*command, *options], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        print(f"trained {out}", file=sys.stderr, flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, [(mode, seed) for seed in range(seeds) for mode in MODES]))
@@ -224,11 +225,9 @@ def main() -> None:
     arguments, options = parser.parse_known_args()
     if arguments.seeds < 2:
         parser.error(f"--seeds must be >= 2, got {arguments.seeds}: there is no interval over one")
-    runs = train_missing(arguments.runs, arguments.seeds, options, arguments.jobs)
+    runs = train_all(arguments.runs, arguments.seeds, options, arguments.jobs)
     report = measure(load_scenario(arguments.scenario), runs, arguments.episodes)
-    temporary = arguments.out.with_name(arguments.out.name + ".tmp")
-    temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, arguments.out)
+    write_atomically(arguments.out, json.dumps(report, indent=1) + "\n")
     draw(runs, report, arguments.out.with_suffix(".png"))
     print(json.dumps(report, indent=1))
 

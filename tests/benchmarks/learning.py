@@ -19,7 +19,7 @@ from agents import load_policy
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import ROLES
 from tests.benchmarks.timing import median_seconds
-from train import TrainConfig, train
+from train import TrainConfig, load_config, train
 from train.ippo import LocalCritic
 from train.mappo import CentralCritic
 from train.ppo import Trainer
@@ -170,7 +170,7 @@ def _seconds_to(algo: str, target: float, limit: float) -> tuple[float, float]:
         seen.append(figures.get("outcome/ecosystem_value", float("-inf")))
         return seen[-1] >= target
 
-    config = TrainConfig(algo=algo, max_seconds=limit, checkpoint_seconds=1e6)
+    config = load_config(None, {"algo": algo, "max_seconds": limit, "checkpoint_seconds": 1e6})
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         train(config, Path(folder) / "run", quiet=True, report=reached)

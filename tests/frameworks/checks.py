@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import itertools
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import spiral_env
+from spiral_env.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "frameworks"
@@ -162,11 +162,9 @@ class Record:
         return {"trained", "return_equal", "agent_steps_per_second"} <= self.row.keys()
 
     def write(self) -> None:
-        """Store the row, by a temporary file and a rename."""
+        """Store the row."""
         fixed = {"title": self.title, "package": self.package, "version": version(self.package)}
         row = fixed | {"adapter": self.adapter} | self.row
         path = RESULTS / f"{self.page}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_atomically(path, json.dumps(row, indent=1) + "\n")

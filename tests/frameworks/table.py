@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from spiral_env.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -61,9 +62,7 @@ def with_table(text: str, made: str) -> str:
 def main() -> None:
     """Rewrite the sections."""
     for path, made in ((README, table()), (SPEEDS, routes())):
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(with_table(path.read_text(encoding="utf-8"), made), encoding="utf-8")
-        os.replace(temporary, path)
+        write_atomically(path, with_table(path.read_text(encoding="utf-8"), made))
 
 
 if __name__ == "__main__":
