@@ -14,8 +14,8 @@ _ROWS = {q.name: q for q in PARAMETERS}
 class Lever(NamedTuple):
     """What an agent may choose.
 
-    ``options`` of a graded lever, and ``note``, tell the parameters' defaults; a scenario may override the row ``table``
-    (low, middle, high: of a graded lever its options, of a category what they cost).
+    ``options`` of a graded lever, and ``note``, tell the parameters' defaults; a scenario may override the row
+    ``table`` (low, middle, high: of a graded lever its options, of a category what they cost).
     """
 
     name: str

@@ -118,7 +118,7 @@ def _call(s, p, caller, mean, degree):
 
 @kernel
 def _graph(s, p, degree):
-    """Acyclic calls from lower to higher index, .93 of the mean out-degree from edge and core; criticality by in-degree."""
+    """Acyclic calls from lower to higher index, .93 of them from edge and core; criticality by in-degree."""
     n = s.num_services
     upper = 0
     for k in range(n):

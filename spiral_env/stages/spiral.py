@@ -1,4 +1,4 @@
-"""The spiral: aggregation until A >= 1, governance until R <= gate_risk for gate_months, value until V >= 1; then up."""
+"""The spiral: aggregation until A >= 1, governance until R stays under its gate, value until V >= 1; then up."""
 
 from __future__ import annotations
 
