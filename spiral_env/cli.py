@@ -191,14 +191,16 @@ def calibrate(
 
     from spiral_env import calibration
 
+    if write and scenario != "baseline-v0":
+        raise ValueError(
+            f"write must be left out unless scenario is baseline-v0, which holds the values, got {scenario}"
+        )
     solution = calibration.solve(scenario, episodes)
-    if write:
-        calibration.store(solution)
     table = Table(title=f"facts under the average firm, {episodes} episodes, mean [95 % interval]")
     for column in ("no.", "fact", "target", "measured", "ok"):
         table.add_column(column)
     rows: list[dict[str, Any]] = []
-    for fact in calibration.facts(scenario, episodes):
+    for fact in calibration.facts(scenario, episodes, solution=solution):
         m = fact.measured
         rows.append({"number": fact.number, "fact": fact.name, "target": [fact.low, fact.high], "measured": list(m)})
         rows[-1]["ok"] = fact.ok
@@ -208,6 +210,11 @@ def calibrate(
     if not as_json:
         print(f"solved:\n{text}")
     _emit(as_json, {"solved": solution.params, "facts": rows}, table)
+    missed = [row["fact"] for row in rows if not row["ok"]]
+    if write and missed:
+        raise ValueError(f"facts must lie in their targets to be stored, got outside: {'; '.join(missed)}")
+    if write:
+        calibration.store(solution)
 
 
 @app.command()

@@ -34,7 +34,7 @@ def starting_law(path: Path) -> list[dict[str, float]]:
 class Ecosystem:
     """One episode. Attributes are the rows of the state; ``sme_*`` are those of ``firms``."""
 
-    fallbacks = cascaded = overflowed = 0
+    fallbacks = cascaded = overflowed = turned_away = 0
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Ecosystem:
     def step(self, efforts: Sequence[Sequence[float]]) -> None:
         """Live a month under efforts of IT, business, finance and every firm."""
         self.month += 1
-        self.cascaded = self.overflowed = 0
+        self.cascaded = self.overflowed = self.turned_away = 0
         self.ledger.open_month()
         decide(self, efforts)
         aggregate(self)

@@ -16,12 +16,15 @@ from numba.core import config
 from episodes import opened, keyed_efforts, world
 assert config.BOUNDSCHECK == 1
 scenario, months = sys.argv[1], int(sys.argv[2])
-seeds = range(24)
-for params in ({}, {"arrival_rate": 2.0, "backlog_open": 230.0}):
+seeds, most = range(24), 0
+flooded = {"arrival_rate": 2.0, "surface_modules": 3.0, "start_stock": 1.0, "shock_month": 1.0, "shock_count": 200.0}
+for params in ({}, {"arrival_rate": 2.0, "backlog_open": 230.0}, flooded):
     engine = opened(world(scenario, months, **params), seeds)
     for month in range(months):
         engine.step(keyed_efforts(seeds, month, engine.num_agents))
+        most = max(most, int(engine.states["arrivals"].max()))
     engine.observe()
+assert most > engine.states["v_uid"].shape[1], "never more arrivals than slots"
 full = engine.states["tail"].max()
 assert full > 0.0, "the backlog never overflowed"
 print("checked")

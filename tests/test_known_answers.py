@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from spiral_env import SpiralVectorEnv
 from spiral_env.core.params import pack
+from spiral_env.core.state import Sum
 from spiral_env.policy import STATUS_QUO
 from spiral_env.roles import LEVERS, ROLES
-from spiral_env.scenarios import load_scenario
+from spiral_env.scenarios import load_scenario, scenario_ids
 
 PATCHING = [("it", "edge"), ("it", "core"), ("it", "internal"), ("sme", "patching")]
 
@@ -23,7 +26,7 @@ def _mean_value(scenario: str, role: str, lever: str, effort: float) -> float:
     for name in ROLES:
         efforts = np.array(STATUS_QUO[name], dtype=float)
         if name == role:
-            efforts[[x.name for x in LEVERS[role]].index(lever)] = effort
+            efforts[_lever(role, lever)] = effort
         actions[name] = np.broadcast_to(efforts, (24, env.num_agents_of[name], 5)).copy()
     for _ in range(env.max_cycles):
         env.step(actions)
@@ -67,7 +70,7 @@ def _measured(effort: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     env.reset(seed=[3] * len(effort))
     actions = {role: np.tile(np.array(STATUS_QUO[role], dtype=float), (len(effort), 1, 1)) for role in ROLES}
     actions["sme"][:] = 0.0
-    actions["sme"][:, 0, [x.name for x in LEVERS["sme"]].index("patching")] = effort
+    actions["sme"][:, 0, _lever("sme", "patching")] = effort
     for _ in range(239):
         env.step(actions)
     s = env.engine.states
@@ -75,7 +78,103 @@ def _measured(effort: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return s["sme_cost"][:, 0].copy(), s["sme_expected"][:, 0].copy()
 
 
-def test_the_lone_firm_invests_as_the_closed_form_says() -> None:
+def _play(scenario: str, actions: dict[str, np.ndarray], seed: int, months: int) -> tuple[np.ndarray, SpiralVectorEnv]:
+    """Vectors (security, cost, value) of every agent, summed over months: one row a joint action, one seed for all."""
+    rows = len(next(iter(actions.values())))
+    env = SpiralVectorEnv(scenario, rows, autoreset_mode="disabled", action_mode="continuous", reward_mode="selfish")
+    env.reset(seed=[seed] * rows)
+    total = np.zeros_like(env.engine.vectors)
+    for _ in range(months):
+        env.step(actions)
+        total += env.engine.vectors
+    return total, env
+
+
+def _idle(rows: int, num_smes: int) -> dict[str, np.ndarray]:
+    """No effort by any institution; SMEs in the basic tier do nothing else."""
+    actions = {role: np.zeros((rows, num_smes if role == "sme" else 1, 5)) for role in ROLES}
+    actions["sme"][:, :, _lever("sme", "module_tier")] = 0.5
+    return actions
+
+
+def _lever(role: str, name: str) -> int:
+    return [x.name for x in LEVERS[role]].index(name)
+
+
+def _zero_threat() -> None:
+    """IT's reward is what it spends, less than nothing for all but the action that spends nothing."""
+    grid = np.array(list(itertools.product((0.0, 0.5, 1.0), repeat=5)))
+    actions = _idle(len(grid), 8)
+    actions["finance"][:] = 0.5
+    actions["it"][:, 0] = grid
+    total, _ = _play("zero-threat-v0", actions, 4, 12)
+    reward = total[:, 0].sum(1)
+    assert grid[reward.argmax()].tolist() == [0.0] * 5
+    assert reward[0] == 0.0
+    assert (reward[1:] < 0.0).all()
+
+
+def _one_month_pool() -> None:
+    """The pool's curve lies under the own one for all that can be shared in a month: only the cost is left."""
+    p = pack(load_scenario("one-month-pool-v0").world().values, 8)[0]
+    records = p["records_mean"]
+    own = 0.5 + p["own_auc_ceiling"] / np.sqrt(1.0 + p["own_auc_sampling"] / (records / (1.0 - p["records_retained"])))
+    most, epsilon = 8 * records, p["epsilon_month"][2]
+    noise = p["auc_noise"] / (most * epsilon) ** 2
+    assert 0.5 + p["auc_ceiling"] / np.sqrt(1.0 + p["auc_sampling"] / most + noise) < own
+    grid = np.array(list(itertools.product((0.0, 0.5, 1.0), repeat=8)))
+    actions = _idle(len(grid), 8)
+    actions["business"][:, 0, _lever("business", "privacy_budget")] = 1.0
+    actions["sme"][:, :, _lever("sme", "data_sharing")] = grid
+    total, env = _play("one-month-pool-v0", actions, 2, 1)
+    revenue = env.engine.states["sme_start_revenue"][0, :8]
+    cost = np.interp(grid, (0.0, 0.5, 1.0), p["cost_sharing"]) * np.sqrt(revenue / p["sme_revenue_reference"])
+    reward = total[:, 3:].sum(2)
+    np.testing.assert_allclose(reward, reward[0] - cost, rtol=1e-12)
+    assert grid[reward.sum(1).argmax()].tolist() == [0.0] * 8
+
+
+def _two_firms(effort: np.ndarray) -> np.ndarray:
+    """Expected loss and patching cost of both firms ``[R, 2]`` over a year at constant efforts ``[R, 2]``, k$."""
+    p = pack(load_scenario("patching-dilemma-v0").world().values, 2)[0]
+    revenue = np.exp(p["sme_revenue_mu"])
+    loss = _limited_mean(p["sme_loss_mu"] - np.log(1000.0), p["sme_loss_sigma"], 12.0 * revenue)
+    spending = np.interp(effort, (0.0, 0.5, 1.0), p["cost_hygiene"]) * (revenue / p["sme_revenue_reference"]) ** 0.5
+    hygiene, modules, total = np.zeros_like(effort), p["start_stock"], np.zeros_like(effort)
+    for _ in range(12):
+        modules += p["stock_gain"] * 0.5 * (1.0 - modules) - p["stock_decay"] * modules
+        hygiene = hygiene + p["stock_gain"] * effort * (1.0 - hygiene) - p["stock_decay"] * hygiene
+        own = p["sme_hazard"] * p["hygiene_ratio"] ** (p["hygiene_reference"] - hygiene)
+        spread = (1.0 - p["module_isolation"] * modules) / p["isolation_reference"]
+        platform = 1.0 - np.exp(-own.sum(1, keepdims=True) * p["member_entry"] * p["sme_scale"] * spread)
+        chance = 1.0 - (1.0 - own) * (1.0 - platform * min(1.0, p["spill"] * spread))
+        total += chance * loss + spending
+    return total
+
+
+def _patching_dilemma() -> None:
+    """The same payoffs from the simulator: the middle level is the only equilibrium, the highest best for both."""
+    levels = np.linspace(0.0, 1.0, 21)
+    grid = np.array(list(itertools.product(levels, repeat=2)))
+    actions = _idle(len(grid), 2)
+    actions["business"][:, 0, _lever("business", "modules")] = 0.5
+    actions["sme"][:, :, _lever("sme", "patching")] = grid
+    total, env = _play("patching-dilemma-v0", actions, 5, 12)
+    assert env.engine.states["sums"][:, Sum.SME_EVENTS].max() == 0.0, "a drawn loss would tie the firms' hands"
+    lost = -total[:, 3:, :2].sum(2)
+    known = _two_firms(grid)
+    np.testing.assert_allclose(lost - lost[0], known - known[0], rtol=1e-9, atol=1e-9)
+    mine, known_mine = (x.reshape(21, 21) for x in (total[:, 3].sum(1), -known[:, 0]))
+    both, known_both = (x.reshape(21, 21) for x in (total[:, 3:].sum((1, 2)), -known.sum(1)))
+    assert both.argmax() == known_both.argmax()
+    assert np.abs(mine.argmax(0) - known_mine.argmax(0)).max() <= 1, "safety also earns a little trust"
+    assert (mine.argmax(0) < both.max(1).argmax()).all(), "alone, whatever the other does, less is patched"
+    assert (mine[::10, ::10].argmax(0) == 1).all(), "of three levels the middle is the best reply to each"
+    assert np.unravel_index(both[::10, ::10].argmax(), (3, 3)) == (2, 2)
+
+
+def _gordon_loeb() -> None:
+    """The optimum over constant efforts is that of the closed form."""
     effort = np.linspace(0.0, 1.0, 41)
     spending, loss = _closed_form(effort)
     cost, expected = _measured(effort)
@@ -84,6 +183,23 @@ def test_the_lone_firm_invests_as_the_closed_form_says() -> None:
     best = int((cost + expected).argmin())
     assert best == int((spending + loss).argmin())
     assert 0 < best < 40
+
+
+ANSWERS = {
+    "zero_threat": _zero_threat,
+    "one_month_pool": _one_month_pool,
+    "patching_dilemma": _patching_dilemma,
+    "gordon_loeb": _gordon_loeb,
+}
+
+
+@pytest.mark.parametrize("scenario", [s for s in scenario_ids() if load_scenario(s).known_answer])
+def test_the_best_joint_action_is_the_known_one(scenario: str) -> None:
+    ANSWERS[load_scenario(scenario).known_answer]()
+
+
+def test_every_known_answer_is_a_scenario() -> None:
+    assert {load_scenario(s).known_answer for s in scenario_ids()} - {""} == ANSWERS.keys()
 
 
 def test_the_best_investment_is_under_37_percent_of_the_loss_without_security() -> None:

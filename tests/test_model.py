@@ -3,6 +3,7 @@ import pytest
 
 import spiral_env
 from spiral_env.calibration import average_firm, facts
+from spiral_env.metrics import outcome
 from spiral_env.simulator.engine import Engine
 
 SCENARIOS = spiral_env.scenario_ids()
@@ -42,6 +43,21 @@ def test_the_facts_hold_that_do_not_hang_on_rare_events():
 def test_the_expected_loss_is_the_mean_of_drawn_losses():
     ratio = next(f for f in facts(episodes=512) if f.name.startswith("drawn"))
     assert ratio.measured.low <= 1.0 <= ratio.measured.high
+
+
+def test_portfolio_and_arrivals_are_measured_as_they_happened():
+    run = engine(num_envs=4)
+    efforts = average_firm(4, 8)
+    efforts[:, 2, 2] = 1.0
+    seen = {name: np.zeros(4) for name in ("certainty_equivalent", "market_income", "arrivals")}
+    for _ in range(6):
+        run.step(efforts)
+        for name, total in seen.items():
+            total += run.states[name]
+    measured = outcome(run.states, run.params)
+    for name, months in (("certainty_equivalent", 60), ("market_income", 60), ("arrivals", 6)):
+        assert (seen[name] != 0.0).all()
+        np.testing.assert_allclose(measured[name], seen[name] / months, rtol=1e-12)
 
 
 def test_without_attacks_there_is_no_loss_and_deferring_is_best_for_it():

@@ -54,7 +54,15 @@ def test_the_example_scenario_of_the_readme_is_valid(tmp_path: Path) -> None:
     assert load_scenario(path).num_smes == 12
 
 
-@pytest.mark.parametrize("name", ["README.md", "MODEL.md", "CONTRIBUTING.md", "results/README.md"])
+PAGES = ["README.md", "MODEL.md", "CONTRIBUTING.md", "results/README.md"]
+PAGES += sorted(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md"))
+
+
+def test_the_pages_of_the_frameworks_are_read_too() -> None:
+    assert len(PAGES) > 10
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):

@@ -45,6 +45,16 @@ HARSH = {
         {"cascade", "failure", "isolation"},
     ),
     "overflowing": Harsh({"arrival_rate": 2.0, "capacity_hours": 60.0}, {"overflow"}),
+    "flooded": Harsh(
+        {"arrival_rate": 2.0, "surface_modules": 3.0, "start_stock": 1.0, "shock_month": 1.0, "shock_count": 200.0},
+        {"overflow", "turned away"},
+    ),
+    "otherwise": Harsh(
+        {"fee_step": 0.2, "compliance_part": 0.9, "closure_clip": (0.1, 8.0), "users_reference": 0.4}
+        | {"intel_sharing": 0.8, "trust_openness": 0.3, "drawdown_limit": 0.02, "start_risk": 0.4}
+        | {"compliance_rate": 0.5, "observation_noise": (0.5, 0.1, 0.3, 0.2)},
+        {"drawdown", "compliance fine", "closure"},
+    ),
     "few services": Harsh({"num_services": 5.0, "posture_cost": (0.0, 0.5, 1.0)}, {"failure", "isolation"}),
     "many services": Harsh({"num_services": 20.0, "arrival_rate": 2.0}, {"failure"}),
     "climbing": Harsh(
@@ -163,6 +173,7 @@ def rare(w: Ecosystem) -> dict[str, bool]:
         "cascade": w.cascaded,
         "isolation": w.isolated,
         "overflow": w.overflowed,
+        "turned away": w.turned_away,
         "level rise": w.level_rose,
         "fallback": w.fallbacks,
         "overdraft": w.statement("overdraft")[0] > 0.0,

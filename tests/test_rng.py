@@ -133,13 +133,6 @@ def test_a_poisson_draw_never_falls_when_its_mean_rises():
     assert tables.max() <= 400
 
 
-def test_a_bernoulli_draw_never_falls_when_its_probability_rises():
-    hits = np.array([[rng.bernoulli(1, 2, 3, k, q) for k in range(200)] for q in np.linspace(0.0, 1.0, 9)])
-    assert (np.diff(hits.astype(int), axis=0) >= 0).all()
-    assert not hits[0].any()
-    assert hits[-1].all()
-
-
 @pytest.mark.parametrize(
     ("mu", "sigma", "cap"), [(5.65, 3.07, 1e4), (3.99, 1.78, 2000.0), (3.79, 1.8, 288.0), (0.0, 0.2, 9.0)]
 )

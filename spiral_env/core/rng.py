@@ -15,7 +15,6 @@ from spiral_env.core._jit import kernel
 
 __all__ = [
     "Stream",
-    "bernoulli",
     "exponential",
     "gauss",
     "lognormal",
@@ -128,12 +127,6 @@ def unit(key, index):
 def uniform(seed, month, stream, index):
     """Uniform on the open interval (0, 1)."""
     return unit(stream_key(seed, month, stream), index)
-
-
-@kernel
-def bernoulli(seed, month, stream, index, probability):
-    """True with the given probability; monotone in it for a fixed key."""
-    return uniform(seed, month, stream, index) < probability
 
 
 @kernel

@@ -86,7 +86,6 @@ METRIC_SUMS: tuple[str, ...] = (
     "return_business",
     "return_finance",
     "return_sme",
-    "known_exploited",
     "availability",
 )
 """Sums over the months of an episode, kept in ``sums`` in this order."""

@@ -9,7 +9,7 @@ from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import public
 from spiral_env.roles._levers import affordable, interpolate
-from spiral_env.roles._tables import Lever, features
+from spiral_env.roles._tables import default, features, graded
 from spiral_env.roles.public import NUM_PUBLIC
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "epsilon_of_rho", "observe", "reward", "rho_of_epsilon"]
@@ -17,11 +17,11 @@ __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "epsilon_of_rho", "observe"
 WRITES = "roles.business"
 
 LEVERS = (
-    Lever("maintenance_window", "graded", ("0", "10", "30"), "h a month", "planned downtime granted to IT"),
-    Lever("modules", "graded", ("0", "12", "45"), "k$ a month", "AI modules: isolation, channel, wider surface"),
-    Lever("privacy_tech", "graded", ("0", "6", "20"), "k$ a month", "federated learning, zero-knowledge proofs"),
-    Lever("tenant_fee", "graded", ("0", "1", "3"), "k$ a tenant", "posted for next month, half a step a month"),
-    Lever("privacy_budget", "graded", (".25", ".7", "2"), "epsilon a month", "accuracy now against a 12-month account"),
+    graded("maintenance_window", "window_hours", f"downtime granted to IT at {default('window_price')} k$ an hour"),
+    graded("modules", "cost_modules", "AI modules: isolation, channel, wider surface"),
+    graded("privacy_tech", "cost_privacy", "federated learning, zero-knowledge proofs"),
+    graded("tenant_fee", "tenant_fee", f"posted for next month, moved by at most {default('fee_step')} of effort"),
+    graded("privacy_budget", "epsilon_month", "accuracy now against a 12-month account"),
 )
 
 FEATURES = public.PUBLIC_FEATURES + features(
@@ -92,7 +92,7 @@ def decide(s, p, action):
     s.privacy_effort = action[2] * share * p.privacy_technology
     s.business_cost = cost * share
     s.fee_effort = s.fee_next
-    s.fee_next = min(max(action[3], s.fee_effort - 0.5), s.fee_effort + 0.5)
+    s.fee_next = min(max(action[3], s.fee_effort - p.fee_step), s.fee_effort + p.fee_step)
     s.epsilon = _capped_epsilon(s, p, interpolate(p.epsilon_month, action[4]))
     post(s, Purpose.BUSINESS_LEVERS, Account.PLATFORM, Account.WORLD, s.business_cost)
 
@@ -121,13 +121,13 @@ def observe(s, p, out):
     out[j + 7] = s.modules
     out[j + 8] = s.privacy
     out[j + 9] = s.pool / (p.need_pool * s.num_smes / 8.0 * s.need_scale)
-    out[j + 10] = s.fraud * (1.0 + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 1))
+    out[j + 10] = s.fraud * (1.0 + p.observation_noise[1] * normal(s.seed, s.month, Stream.OBSERVATION, 1))
     out[j + 11] = s.rho12 * 10.0
     out[j + 12] = s.rho_window[(s.month + 1) % 12] * 100.0
     out[j + 13] = (s.it_action[0] + s.it_action[1] + s.it_action[2]) / 3.0
     out[j + 14] = s.outage_hours / 10.0
     out[j + 15] = s.incidents_year
-    noise = 1.0 + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 2)
+    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, 2)
     out[j + 16] = s.premium_mean * noise / (40.0 * p.size)
     out[j + 17] = s.remitted / (100.0 * p.size)
     out[j + 18] = s.tenant_service / max(1, s.num_members)

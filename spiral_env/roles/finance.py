@@ -7,7 +7,7 @@ from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import public
 from spiral_env.roles._levers import affordable, interpolate
-from spiral_env.roles._tables import Lever, features
+from spiral_env.roles._tables import default, features, graded
 from spiral_env.roles.public import NUM_PUBLIC
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "release_budget", "reward"]
@@ -15,11 +15,11 @@ __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "release_budget"
 WRITES = "roles.finance"
 
 LEVERS = (
-    Lever("security_budget", "graded", ("6", "24", "48"), "k$ a month", "released to the security account"),
-    Lever("green_lending", "graded", ("0", "4", "10"), "% of lendable cash", "offered to SMEs"),
-    Lever("portfolio_risk", "graded", ("0", ".5", "1"), "weight", "market weight of the investable book"),
-    Lever("esg_verification", "graded", ("0", "6", "20"), "% of SMEs a month", "audits at .4 k$ each"),
-    Lever("disclosure", "graded", ("0", "1", "4"), "k$ a month", "skill and trust up, crowding up"),
+    graded("security_budget", "security_release", "released to the security account"),
+    graded("green_lending", "lending_offer", "offered to SMEs"),
+    graded("portfolio_risk", "portfolio_weight", "market weight of the investable book"),
+    graded("esg_verification", "audit_share", f"audits at {default('audit_cost')} k$ each"),
+    graded("disclosure", "cost_disclosure", "skill and trust up, crowding up"),
 )
 
 FEATURES = public.PUBLIC_FEATURES + features(
@@ -51,7 +51,7 @@ FEATURES = public.PUBLIC_FEATURES + features(
 
 @kernel
 def release_budget(s, p, action):
-    """Release the security budget; of what is unspent above it 70 % comes back and 30 % lapses."""
+    """Release the security budget; of what is unspent above it a share comes back and the rest lapses."""
     s.release = min(interpolate(p.security_release, action[0]) * p.size, max(0.0, s.balance[Account.TREASURY]))
     s.release_effort = s.release / (p.security_release[2] * p.size)
     excess = max(0.0, s.balance[Account.SECURITY] - s.release)
@@ -84,8 +84,9 @@ def reward(s, p, load, realised, out):
     """Vector (security, cost, value) of the month in k$."""
     loss = s.premium + s.retained if realised else load * s.expected_breach
     market = s.market_income if realised else s.certainty_equivalent
+    credit = s.credit_loss if realised else s.expected_credit_loss
     out[0] = -p.loss_share[2] * loss
-    out[1] = -(s.release - s.returned + s.finance_cost + s.portfolio_cost + s.expected_credit_loss)
+    out[1] = -(s.release - s.returned + s.finance_cost + s.portfolio_cost + credit)
     out[2] = s.interest + s.green_income + market + s.remitted
 
 
@@ -112,8 +113,8 @@ def observe(s, p, out):
     out[j + 3] = s.expected_credit_loss / (10.0 * s.num_smes / 8.0)
     out[j + 4] = s.weight
     out[j + 5] = s.drawdown
-    out[j + 6] = 10.0 * s.skill + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 3)
-    out[j + 7] = s.crowding + 0.05 * normal(s.seed, s.month, Stream.OBSERVATION, 4)
+    out[j + 6] = 10.0 * s.skill + p.observation_noise[2] * normal(s.seed, s.month, Stream.OBSERVATION, 3)
+    out[j + 7] = s.crowding + p.observation_noise[3] * normal(s.seed, s.month, Stream.OBSERVATION, 4)
     out[j + 8] = mean
     out[j + 9] = spread
     out[j + 10] = s.findings_year / s.num_smes
@@ -122,7 +123,7 @@ def observe(s, p, out):
     out[j + 13] = s.balance[Account.SECURITY] / (100.0 * p.size)
     out[j + 14] = s.returned / (24.0 * p.size)
     out[j + 15] = s.tier_effort
-    noise = 1.0 + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 5)
+    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, 5)
     out[j + 16] = s.premium_mean * noise / (40.0 * p.size)
     out[j + 17] = s.remitted / (100.0 * p.size)
     out[j + 18] = s.disclosure

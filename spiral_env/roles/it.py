@@ -5,9 +5,9 @@ from __future__ import annotations
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
-from spiral_env.roles import public
+from spiral_env.roles import _tables, public
 from spiral_env.roles._levers import affordable, category, interpolate
-from spiral_env.roles._tables import Lever, features
+from spiral_env.roles._tables import features
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "reward"]
 
@@ -16,11 +16,11 @@ _POSTURES = ("defer", "batch", "now")
 
 LEVERS = (
     *(
-        Lever(tier, "category", _POSTURES, "posture", f"patches of the {tier} tier")
+        _tables.category(tier, _POSTURES, "posture", "posture_cost", f"patches of the {tier} tier")
         for tier in ("edge", "core", "internal")
     ),
-    Lever("scanning", "graded", ("0", "2.5", "10"), "k$ a month", "hybrid SAST-DAST-SCA-IAST tool set"),
-    Lever("threat_intel", "graded", ("0", "2", "8"), "k$ a month", "shared threat intelligence"),
+    _tables.graded("scanning", "cost_scanning", "hybrid SAST-DAST-SCA-IAST tool set"),
+    _tables.graded("threat_intel", "cost_intel", "shared threat intelligence"),
 )
 
 FEATURES = public.PUBLIC_FEATURES + features(
@@ -76,7 +76,7 @@ def _choose_postures(s, p, action, money):
 
 @kernel
 def _fatigue(s, p):
-    """Relief of a tier in ``now``: 1 - .6 x .7^(months already there); the months fade one by one outside."""
+    """Threat to a tier in ``now``: 1 - relief fatigue^(months already there); the months fade one by one outside."""
     for tier in range(3):
         if s.posture[tier] == 2:
             s.posture_factor[tier] = 1.0 - p.posture_relief * p.posture_fatigue ** s.posture_months[tier]
@@ -104,7 +104,7 @@ def decide(s, p, action):
 
 @kernel
 def reward(s, p, load, realised, out):
-    """Vector (security, cost, value) of the month in k$: IT owns .40 of the breach loss and is charged back."""
+    """Vector (security, cost, value) of the month in k$: IT owns its share of the breach loss and is charged back."""
     loss = s.premium + s.retained if realised else load * s.expected_breach
     out[0] = -p.loss_share[0] * loss
     out[1] = -p.charge_back * (s.it_cost + s.patching_cost + s.posture_price)
@@ -133,7 +133,7 @@ def observe(s, p, out):
     out[j + 11] = s.intel
     for tier in range(3):
         out[j + 12 + tier] = s.posture_months[tier] / 6.0
-    noise = 1.0 + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 0)
+    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, 0)
     out[j + 15] = s.premium_mean * noise / (40.0 * p.size)
     for k in range(5):
         out[j + 16 + k] = s.it_action[k]

@@ -7,9 +7,9 @@ import math
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post_sme
 from spiral_env.core.rng import Stream, normal
-from spiral_env.roles import public
+from spiral_env.roles import _tables, public
 from spiral_env.roles._levers import affordable, category, interpolate
-from spiral_env.roles._tables import Lever, features
+from spiral_env.roles._tables import features
 from spiral_env.roles.public import NUM_PUBLIC
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "count_members", "decide", "observe", "restated", "reward"]
@@ -17,11 +17,16 @@ __all__ = ["FEATURES", "LEVERS", "WRITES", "count_members", "decide", "observe",
 WRITES = "roles.sme"
 
 LEVERS = (
-    Lever("patching", "graded", ("0", ".5", "1.8"), "k$ a month", "own security hygiene"),
-    Lever("module_tier", "category", ("leave", "basic", "full"), "tier", "platform membership; full adds compliance"),
-    Lever("esg", "category", ("none", "claim", "invest"), "mode", "a claim costs little, an investment is real"),
-    Lever("borrowing", "graded", ("0", "2", "5"), "% of annual revenue", "drawn within the limit"),
-    Lever("data_sharing", "graded", ("0", ".1", ".3"), "k$ a month", "share of own records given to the pool"),
+    _tables.graded("patching", "cost_hygiene", "own security hygiene"),
+    _tables.category(
+        *("module_tier", ("leave", "basic", "full"), "tier", "member_cost"),
+        "platform membership, beside the fee; full adds compliance",
+    ),
+    _tables.category(
+        *("esg", ("none", "claim", "invest"), "mode", "cost_esg"), "a claim costs little, an investment is real"
+    ),
+    _tables.graded("borrowing", "borrowing_draw", "drawn within the limit"),
+    _tables.graded("data_sharing", "cost_sharing", "share of own records given to the pool"),
 )
 
 FEATURES = public.PUBLIC_FEATURES + features(
@@ -60,7 +65,7 @@ def restated(s, i):
 
 @kernel
 def _scale(s, p, i):
-    """All SME costs scale with (revenue/167)^.5."""
+    """All SME costs scale with (revenue/sme_revenue_reference)^.5."""
     return math.sqrt(s.sme_revenue[i] / p.sme_revenue_reference)
 
 
@@ -175,7 +180,7 @@ def observe(s, p, i, out):
     out[j + 2] = s.sme_growth[i] / 0.02
     out[j + 3] = s.sme_loan[i] / (limit * s.sme_annual[i])
     out[j + 4] = limit
-    noise = 1.0 + 0.2 * normal(s.seed, s.month, Stream.OBSERVATION, 16 + i)
+    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, 16 + i)
     out[j + 5] = s.sme_premium_mean[i] * noise
     out[j + 6] = s.sme_hygiene[i]
     out[j + 7] = 1.0 if s.sme_quiet[i] < 6 else 0.0

@@ -26,13 +26,13 @@ _CLASS = np.array(PURPOSE_CLASS)
 
 @kernel
 def loss_load(p):
-    """What a k$ of expected loss costs: 1.16 with insurance (.8 at a load of .2, the rest retained), else 1."""
+    """What a k$ of expected loss costs: the insured share bears the load, the rest is retained."""
     return 1.0 + p.insurance * p.insured_share * p.insurance_load
 
 
 @kernel
 def _remit(s, p):
-    """The platform remits 40 % of its positive operating profit."""
+    """The platform remits a share of its positive operating profit."""
     income = s.sales_margin + s.fee_income
     costs = p.platform_fixed * p.size + s.business_cost + s.tenant_service + s.posture_price + s.premium
     s.business_profit = income - costs
@@ -43,7 +43,7 @@ def _remit(s, p):
 
 @kernel
 def _owners_draw(s, p):
-    """Owners draw 60 % of profit above two months' cash; margins follow with a 6-month mean."""
+    """Owners draw a share of profit above some months' cash; margins follow with a 6-month mean."""
     for i in range(s.num_smes):
         net = s.sme_profit[i] - s.sme_cost[i] - s.sme_interest[i] - s.sme_premium[i]
         s.sme_margin[i] += (net / s.sme_revenue[i] - s.sme_margin[i]) / 6.0

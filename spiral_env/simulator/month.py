@@ -139,7 +139,6 @@ def _tally(s, p):
     t[Sum.SECURITY_SPENDING] += s.it_cost + s.patching_cost + s.posture_price
     t[Sum.PRIVACY_INCIDENTS] += s.privacy_incident
     t[Sum.FORECAST_SKILL] += s.skill
-    t[Sum.KNOWN_EXPLOITED] += s.tier_kev[0] + s.tier_kev[1] + s.tier_kev[2]
     t[Sum.AVAILABILITY] += s.availability
     _tally_survival(s, t)
     for i in range(s.num_smes):

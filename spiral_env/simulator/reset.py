@@ -118,15 +118,16 @@ def _call(s, p, caller, mean, degree):
 
 @kernel
 def _graph(s, p, degree):
-    """Acyclic calls from lower to higher index with the mean out-degree of the scenario; criticality by in-degree."""
+    """Acyclic calls from lower to higher index, .93 of them from edge and core; criticality by in-degree."""
     n = s.num_services
     upper = 0
     for k in range(n):
         degree[k] = 0.0
         upper += 1 if s.service_tier[k] < 2 else 0
     for caller in range(n):
-        callers = upper if s.service_tier[caller] < 2 else 4 * (n - upper)
-        _call(s, p, caller, p.out_degree * n * (0.93 if s.service_tier[caller] < 2 else 0.28) / callers, degree)
+        above = s.service_tier[caller] < 2
+        share, callers = (0.93, upper) if above else (0.07, n - upper)
+        _call(s, p, caller, p.out_degree * n * share / callers, degree)
     total = 0.0
     for k in range(n):
         s.criticality[k] = (1.0 + degree[k]) * (0.5 + uniform(s.seed, 0, Stream.CRITICALITY, k))
@@ -236,7 +237,7 @@ def open_episode(s, p, law, seed, num_smes, max_cycles, chance):
     expose(s, p)
     s.stress = 0 if uniform(seed, 0, Stream.MARKET, 0) < p.market_start_calm else 1
     s.calm_filter = p.market_start_calm
-    s.risk_mean = 0.9 * p.appetite * p.size
-    s.risk = 0.9
+    s.risk_mean = p.start_risk * p.appetite * p.size
+    s.risk = p.start_risk
     feedback.aggregation_to_governance(s, p)
     feedback.value_to_aggregation(s, p)

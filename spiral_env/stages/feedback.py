@@ -30,13 +30,13 @@ def _incidents(s, p):
         sme_events += 1 if s.sme_event[i] > 0 else 0
     events += p.trust_published * s.intel_effort * (s.breach + sme_events * p.sme_scale)
     events += p.trust_privacy * s.privacy_incident
-    events += p.trust_drawdown * (1.0 - 0.7 * s.disclosure) * s.drawdown_event
+    events += p.trust_drawdown * (1.0 - p.trust_openness * s.disclosure) * s.drawdown_event
     return events + (p.trust_finding * s.findings + p.trust_press * s.exposed) * p.sme_scale
 
 
 @kernel
 def governance_to_value(s, p):
-    """Trust' = trust + (.03 clip(1.1 - R, -1, 1) + .01 disclosure)(1 - trust or trust) - incidents."""
+    """Trust' = trust + (gain clip(neutral - R, -1, 1) + gain' disclosure)(1 - trust or trust) - incidents."""
     if p.edge_governance_value == 0.0:
         return
     drift = p.trust_gain * min(max(p.trust_neutral - s.risk, -1.0), 1.0) + p.trust_disclosure * s.disclosure

@@ -11,7 +11,7 @@ WRITES = "reinforcement"
 
 @kernel
 def user_data_to_finance(s, p):
-    """User data serve forecasts: 3 (AUC - .6)/.19 added to q."""
+    """User data serve forecasts: skill_data (AUC - zero)/span added to q."""
     s.data_skill = p.arrow_data_finance * p.skill_data * (s.auc_pool - p.skill_auc_zero) / p.skill_auc_span
 
 
@@ -23,7 +23,7 @@ def capital_to_commerce(s, p):
 
 @kernel
 def security_to_assets(s, p):
-    """Security tools protect data and money: incidents and fraud x (1 - .3 detection)."""
+    """Security tools protect data and money: incidents and fraud x (1 - asset_protection detection)."""
     s.asset_protection = 1.0 - p.arrow_security_assets * p.asset_protection * s.detection
 
 

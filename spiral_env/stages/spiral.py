@@ -1,4 +1,4 @@
-"""The spiral: aggregation until A >= 1, governance until R <= .70 for 3 months, value until V >= 1; then up."""
+"""The spiral: aggregation until A >= 1, governance until R stays under its gate, value until V >= 1; then up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def power_mean(a, b, c, d):
 
 @kernel
 def _aggregation(s, p):
-    """A: pool, capital, modules and detection maturity against the level's needs, each clipped at 1.5."""
+    """A: pool, capital, modules and detection maturity against the level's needs, each clipped at need_clip."""
     smes = s.num_smes / 8.0
     pool = s.pool / (p.need_pool * smes * s.need_scale)
     capital = s.capital / (p.need_capital * smes * s.need_scale)

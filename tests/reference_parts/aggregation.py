@@ -82,7 +82,10 @@ def security(w, p) -> None:
 
 
 def arrive(w, p) -> None:
-    """Poisson arrivals and a scenario's shock; a full backlog first loses the least likely of those open before."""
+    """Poisson arrivals and a scenario's shock; a full backlog first loses the least likely of those open before.
+
+    Arrivals that are more than all the slots go into the tail at once.
+    """
     mean = p.arrival_rate * w.services.count * w.surface
     ordinary = w.draws.poisson(w.month, Stream.ARRIVALS, 0, mean)
     w.arrivals = ordinary + (int(p.shock_count) if w.month == int(p.shock_month) else 0)
@@ -94,7 +97,10 @@ def arrive(w, p) -> None:
         w.tail[v.service] += v.hazard
         w.vulnerabilities.remove(v)
     w.overflowed = len(least)
-    w.vulnerabilities += new
+    for v in new[w.capacity :]:
+        w.tail[v.service] += v.hazard
+        w.turned_away += 1
+    w.vulnerabilities += new[: w.capacity]
 
 
 def tools(w, p) -> None:

@@ -80,7 +80,7 @@ def governance_to_value(w, p) -> None:
         p.trust_breach * w.breach
         + p.trust_published * w.intel_effort * (w.breach + hit)
         + p.trust_privacy * w.privacy_incident
-        + p.trust_drawdown * (1.0 - 0.7 * w.disclosure) * w.drawdown_event
+        + p.trust_drawdown * (1.0 - p.trust_openness * w.disclosure) * w.drawdown_event
         + (p.trust_finding * w.findings + p.trust_press * w.exposed) / p.smes
     )
     w.trust = clip(w.trust + drift * (1.0 - w.trust if drift > 0.0 else w.trust) - lost, 0.0, 1.0)

@@ -105,7 +105,7 @@ def decide_business(w, p, action) -> None:
     w.privacy_effort = action[2] * share * p.privacy_technology
     w.business_cost = cost * share
     w.fee_effort = w.fee_next
-    w.fee_next = clip(action[3], w.fee_effort - 0.5, w.fee_effort + 0.5)
+    w.fee_next = clip(action[3], w.fee_effort - p.fee_step, w.fee_effort + p.fee_step)
     spent = sum(rho for k, rho in enumerate(w.rho_window) if k != w.month % 12)
     left = max(0.0, rho_of(p.epsilon_cap, p.delta) - spent)
     wish = lever(p.epsilon_month, action[4])

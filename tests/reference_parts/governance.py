@@ -44,11 +44,11 @@ def commerce(w, p) -> None:
     w.ledger.pay("privacy_fine", "platform", "world", w.privacy_fine)
     for firm in w.firms:
         chance = min(1.0, p.privacy_incidents * strict * p.compliance_rate * firm.share) if firm.member == 1 else 0.0
-        firm.expected_fine = 0.5 * strict * chance * firm.mean_fine
+        firm.expected_fine = p.compliance_part * strict * chance * firm.mean_fine
         firm.fine = 0.0
         if w.draws.uniform(w.month, Stream.COMPLIANCE, firm.seat) < chance:
             drawn = w.draws.lognormal(w.month, Stream.COMPLIANCE_FINE, firm.seat, mu, p.fine_sigma)
-            firm.fine = 0.5 * strict * min(p.fine_cap * firm.annual, drawn)
+            firm.fine = p.compliance_part * strict * min(p.fine_cap * firm.annual, drawn)
         w.ledger.pay("compliance_fine", firm.seat, "world", firm.fine)
 
 
@@ -120,7 +120,7 @@ def turnover(w, p) -> None:
         youth = max(0.0, 1.0 - (w.month - firm.entry) / p.closure_age)
         closure = p.closure_old + (p.closure_young - p.closure_old) * youth
         distance = (firm.margin - p.margin_reference) / p.margin_reference
-        closure = p.seat_turnover * min(1.0, closure * clip(math.exp(-p.closure_margin * distance), 0.3, 3.0))
+        closure = p.seat_turnover * min(1.0, closure * clip(math.exp(-p.closure_margin * distance), *p.closure_clip))
         w.expected_credit_loss += default * p.loss_given_default * firm.loan
         firm.closing = 0
         if w.draws.uniform(w.month, Stream.DEFAULT, firm.seat) < default:

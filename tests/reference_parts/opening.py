@@ -70,7 +70,7 @@ def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: i
     expose(w, w.p)
     w.stress = int(w.draws.uniform(0, Stream.MARKET, 0) >= w.p.market_start_calm)
     w.calm_filter = w.p.market_start_calm
-    w.risk, w.risk_mean = 0.9, 0.9 * w.p.appetite * w.p.size
+    w.risk, w.risk_mean = w.p.start_risk, w.p.start_risk * w.p.appetite * w.p.size
     aggregation_to_governance(w, w.p)
     value_to_aggregation(w, w.p)
 

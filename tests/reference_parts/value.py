@@ -43,7 +43,7 @@ def platform_trades(w, p) -> None:
     """Sales to users, who follow trust; costs of tenants and of emergency postures."""
     w.availability = max(0.0, 1.0 - w.outage_hours / 720.0)
     base = p.platform_sales * p.size * p.market_growth**w.level * p.season[w.calendar]
-    w.sales = base * w.availability * w.users / 0.5
+    w.sales = base * w.availability * w.users / p.users_reference
     w.sales_margin = p.platform_margin * w.sales
     w.sales_ratio = w.sales / max(1e-9, w.sales_ring[w.month % 12])
     w.sales_ring[w.month % 12] = w.sales
@@ -118,5 +118,5 @@ def insure(w, p) -> None:
         firm.shock = int(p.shock_months) if firm.loss > p.shock_loss * firm.annual else max(0, firm.shock - 1)
         w.ledger.pay("premium", firm.seat, "world", firm.premium)
         w.ledger.pay("retained_loss", firm.seat, "world", firm.retained)
-    joint = w.intel * (1.0 + w.member_sharing) / 2.0
+    joint = w.intel * (1.0 - p.intel_sharing * (1.0 - w.member_sharing))
     w.intel_factor = 1.0 - p.shared_intelligence * p.intel_relief * (1.0 - math.exp(-p.intel_rate * joint))

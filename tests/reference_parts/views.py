@@ -20,7 +20,8 @@ def vectors(w, realised: bool) -> list[list[float]]:
     market = w.market_income if realised else w.certainty_equivalent
     spending = w.it_cost + w.patching_cost + w.posture_price
     running = w.business_cost + w.posture_price + w.tenant_service + p.platform_fixed * p.size
-    treasury = w.release - w.returned + w.finance_cost + w.portfolio_cost + w.expected_credit_loss
+    credit = w.credit_loss if realised else w.expected_credit_loss
+    treasury = w.release - w.returned + w.finance_cost + w.portfolio_cost + credit
     out = [
         [-p.loss_share[0] * breach, -p.charge_back * spending, 0.0],
         [-p.loss_share[1] * breach - fine, -running, w.sales_margin + w.fee_income - w.remitted],
@@ -99,7 +100,7 @@ def public(w):
 
 
 def premium_seen(w, p, index: int) -> float:
-    return w.premium_mean * (1.0 + 0.2 * noisy(w, index)) / (40.0 * p.size)
+    return w.premium_mean * (1.0 + p.observation_noise[0] * noisy(w, index)) / (40.0 * p.size)
 
 
 def it(w, p):
@@ -128,7 +129,7 @@ def business(w, p):
         *wide([w.sales_ratio]),
         *shares([w.fee_effort, w.fee_next, w.joined / w.num_smes, w.left / w.num_smes, w.modules, w.privacy]),
         *wide([w.pool / (p.need_pool * p.smes * w.need_scale)]),
-        *shares([w.fraud * (1.0 + 0.2 * noisy(w, 1))]),
+        *shares([w.fraud * (1.0 + p.observation_noise[1] * noisy(w, 1))]),
         *wide([w.rho12 * 10.0, w.rho_window[(w.month + 1) % 12] * 100.0]),
         *shares([sum(w.it_action[:3]) / 3.0]),
         *wide([w.outage_hours / 10.0, w.incidents_year, premium_seen(w, p, 2), w.remitted / (100.0 * p.size)]),
@@ -146,8 +147,8 @@ def finance(w, p):
         *wide([w.book / (p.book_cap * p.size * p.market_growth**w.level), w.loans / (1000.0 * p.smes)]),
         *wide([w.expected_credit_loss / (10.0 * p.smes)]),
         *shares([w.weight, w.drawdown]),
-        signed(10.0 * w.skill + 0.2 * noisy(w, 3)),
-        *shares([w.crowding + 0.05 * noisy(w, 4), mean, spread]),
+        signed(10.0 * w.skill + p.observation_noise[2] * noisy(w, 3)),
+        *shares([w.crowding + p.observation_noise[3] * noisy(w, 4), mean, spread]),
         *wide([w.findings_year / w.num_smes, w.green_income / (10.0 * p.smes), w.release / (24.0 * p.size)]),
         signed(w.ledger.balance["security"] / (100.0 * p.size)),
         *wide([w.returned / (24.0 * p.size)]),
@@ -166,7 +167,7 @@ def sme(w, p, firm):
         signed(firm.growth / 0.02),
         *wide([firm.loan / (firm.limit(p) * firm.annual)]),
         *shares([firm.limit(p)]),
-        *wide([firm.premium_mean * (1.0 + 0.2 * noisy(w, 16 + firm.seat))]),
+        *wide([firm.premium_mean * (1.0 + p.observation_noise[0] * noisy(w, 16 + firm.seat))]),
         *shares([firm.hygiene, float(firm.quiet < 6), firm.quiet / 60.0, firm.esg, firm.rating, firm.green]),
         *shares([firm.ban / 12.0, firm.member / 2.0, firm.lag / 2.0]),
         *wide([lever(p.tenant_fee, w.fee_next) * firm.scale(p)]),

@@ -76,13 +76,18 @@ def _rank_by_epss(s, tickets):
 
 @kernel
 def _free_slot(s, tickets):
-    """A free slot; a full backlog sends the item of least EPSS of those open before to the aggregate tail."""
+    """A free slot; a full backlog sends the item of least EPSS of those open before to the aggregate tail.
+
+    -1 if all slots hold arrivals of this month.
+    """
     if s.num_open < s.v_uid.shape[0]:
         s.num_open += 1
         return s.num_open - 1
     least = tickets[0]
     for j in range(1, s.num_open):
         least = min(least, tickets[j])
+    if least == _TAKEN:
+        return -1
     slot = least & 1023
     tickets[slot] = _TAKEN
     s.tail[s.v_service[slot]] += s.v_hazard[slot]
@@ -162,8 +167,12 @@ def _arrive(s, p, k, shock, tickets):
         patch_month = patch_delay(s, p, uid)
     if shock:
         kind, epss, cvss = 2, p.shock_epss, 10.0
+    epss = min(epss, 0.97)
     slot = _free_slot(s, tickets)
-    add_vulnerability(s, slot, uid, min(epss, 0.97), kind, service, cvss, patch_month, kev_month, 0)
+    if slot < 0:
+        s.tail[service] -= math.log(1.0 - epss)
+    else:
+        add_vulnerability(s, slot, uid, epss, kind, service, cvss, patch_month, kev_month, 0)
 
 
 @kernel
@@ -200,7 +209,7 @@ def _close_patched(s):
 
 @kernel
 def _arrivals(s, p, tickets):
-    """Poisson(.8 S surface) new vulnerabilities, and a scenario's shock."""
+    """Poisson(arrival_rate S surface) new vulnerabilities, and a scenario's shock."""
     count = poisson(s.seed, s.month, Stream.ARRIVALS, 0, p.arrival_rate * s.num_services * s.surface)
     shocks = int(p.shock_count) if s.month == int(p.shock_month) else 0
     if s.num_open + count + shocks > s.v_uid.shape[0]:
@@ -233,7 +242,7 @@ def _tools(s, p):
 
 @kernel
 def _false_findings(s, p):
-    """Poisson(80 sum_j x_j fpr_j / 4 x (1 - .52 mean x))."""
+    """Poisson(false_cells sum_j x_j fpr_j / 4 x (1 - false_cut mean x))."""
     raised = 0.0
     mean = 0.0
     for k in range(4):

@@ -14,7 +14,7 @@ WRITES = "resource_aggregation.digital_commerce"
 
 @kernel
 def pool_auc(p, records, epsilon):
-    """AUC = .5 + .291 / sqrt(1 + 364/n + (1009 * 1600)/(n eps)^2); .5 for an empty pool."""
+    """AUC = .5 + ceiling / sqrt(1 + sampling/n + noise/(n eps)^2); .5 for an empty pool."""
     if records < 1.0 or epsilon <= 0.0:
         return 0.5
     private = records * epsilon
@@ -23,13 +23,13 @@ def pool_auc(p, records, epsilon):
 
 @kernel
 def own_auc(p, records):
-    """AUC = .5 + .301 / sqrt(1 + 251/s), an SME's model from its own records."""
+    """AUC = .5 + own ceiling / sqrt(1 + own sampling/s), an SME's model from its own records."""
     return 0.5 + p.own_auc_ceiling / math.sqrt(1.0 + p.own_auc_sampling / max(records, 1e-9))
 
 
 @kernel
 def _pool(s, p):
-    """N' = .85 n + sum_i member_i share_i records_i (1 - fraud)."""
+    """N' = records_retained n + sum_i member_i share_i records_i (1 - fraud)."""
     s.fraud = (p.fraud_base - p.fraud_verified * s.privacy) * s.asset_protection
     gathered = 0.0
     for i in range(s.num_smes):
@@ -43,7 +43,7 @@ def _pool(s, p):
 
 @kernel
 def _access(s, p):
-    """AUC_i = max(own, own + (.3 + .7 share_i)(pool - own)) for a member, else own."""
+    """AUC_i = max(own, own + (floor + (1 - floor) share_i)(pool - own)) for a member, else own."""
     for i in range(s.num_smes):
         own = own_auc(p, s.sme_stock[i])
         s.sme_own_auc[i] = own

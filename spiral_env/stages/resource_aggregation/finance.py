@@ -14,7 +14,7 @@ WRITES = "resource_aggregation.finance"
 
 @kernel
 def _forecast_skill(s, p):
-    """IC = .10 q/(q + 1)(1 - crowding), q = .5 + 2 disclosure + what user data add."""
+    """IC = ceiling q/(q + 1)(1 - crowding), q = base + weight disclosure + what user data add."""
     target = p.crowding_base + p.crowding_disclosure * s.disclosure
     noise = p.crowding_noise * normal(s.seed, s.month, Stream.CROWDING, 0)
     s.crowding = p.crowding_memory * s.crowding + (1.0 - p.crowding_memory) * target + noise
@@ -25,7 +25,7 @@ def _forecast_skill(s, p):
 
 @kernel
 def _capital_pool(s, p):
-    """Loans outstanding and the facility on offer: 6-month mean of lending effort x .25 x lendable cash."""
+    """Loans outstanding and the facility on offer: mean lending effort x facility_share x lendable cash."""
     s.lending_mean += (s.lending_effort - s.lending_mean) / p.facility_months
     s.lendable = max(0.0, s.balance[Account.TREASURY] - p.lending_reserve * p.size)
     for i in range(s.num_smes):

@@ -18,7 +18,7 @@ limited_mean = kernel(parameters.limited_mean)
 
 @kernel
 def campaign(s, p):
-    """Campaign on one tier: onset .10, end .33 a month; its sign is an alert that names a tier."""
+    """Campaign on one tier: begun and ended by chance; its sign is an alert that names a tier."""
     draw = uniform(s.seed, s.month, Stream.CAMPAIGN, 0)
     if s.campaign >= 0:
         if draw < p.campaign_end:
@@ -121,7 +121,7 @@ def expose(s, p):
 
 @kernel
 def reach(s, p, entry, spread, chance):
-    """Criticality reached from an entry service: noisy-or along calls at .5 (1 - .8 m) each."""
+    """Criticality reached from an entry service: noisy-or along calls at call_reach (1 - module_isolation m) each."""
     call = s.calls_end[entry - 1] if entry > 0 else 0
     if call == s.calls_end[entry]:
         return s.criticality[entry]
@@ -144,7 +144,7 @@ def reach(s, p, entry, spread, chance):
 
 @kernel
 def sme_hazards(s, p):
-    """Own hazard of every SME: .48 % x 6^(.45 - hygiene) x intelligence x threat of the level."""
+    """Own hazard of every SME: sme_hazard ratio^(reference - hygiene) x intelligence x threat of the level."""
     common = p.sme_hazard * s.intel_factor * p.threat_growth**s.level
     ratio = math.log(p.hygiene_ratio)
     for i in range(s.num_smes):
@@ -154,7 +154,7 @@ def sme_hazards(s, p):
 
 @kernel
 def _isolation(s, p):
-    """(1 - .8 m)/.6: what modularity leaves of a spread between tenants and platform."""
+    """(1 - module_isolation m)/reference: what modularity leaves of a spread between tenants and platform."""
     return (1.0 - p.module_isolation * s.modules) / p.isolation_reference
 
 

@@ -42,7 +42,7 @@ def _account(s, p):
 
 @kernel
 def _privacy_incident(s, p):
-    """Probability .45 advantage exposure (1 - p), fine min(4 % of annual revenue, LogNormal)."""
+    """Probability privacy_incident advantage exposure (1 - p), fine min(fine_cap annual sales, LogNormal)."""
     strict = strictness(s, p)
     chance = p.privacy_incident * advantage(s.rho12) * s.privacy_exposure * (1.0 - s.privacy)
     s.incident_probability = min(1.0, p.privacy_incidents * strict * chance * s.asset_protection)
@@ -61,7 +61,7 @@ def _privacy_incident(s, p):
 
 @kernel
 def _compliance(s, p):
-    """An SME that shares without the full tier is fined with .007 share a month, same law, halved."""
+    """An SME that shares without the full tier is fined with compliance_rate share a month, a part of the same law."""
     strict = strictness(s, p)
     mu = p.fine_mu - math.log(1000.0)
     key = stream_key(s.seed, s.month, Stream.COMPLIANCE)
@@ -72,11 +72,11 @@ def _compliance(s, p):
         cap = p.fine_cap * s.sme_annual[i]
         if restated(s, i):
             s.sme_mean_fine[i] = limited_mean(mu, p.fine_sigma, cap)
-        s.sme_expected_fine[i] = 0.5 * probability * strict * s.sme_mean_fine[i]
+        s.sme_expected_fine[i] = p.compliance_part * probability * strict * s.sme_mean_fine[i]
         s.sme_fine[i] = 0.0
         if unit(key, i) < probability:
             size = lognormal(s.seed, s.month, Stream.COMPLIANCE_FINE, i, mu, p.fine_sigma)
-            s.sme_fine[i] = 0.5 * strict * min(cap, size)
+            s.sme_fine[i] = p.compliance_part * strict * min(cap, size)
             post_sme(s, Purpose.COMPLIANCE_FINE, SmeSlot.COMPLIANCE, i, Account.WORLD, s.sme_fine[i])
 
 

@@ -37,7 +37,7 @@ def _density(x, mean, sd):
 
 @kernel
 def _portfolio(s, p):
-    """Return of the book, its peak and whether it has just fallen more than 10 % below."""
+    """Return of the book, its peak and whether it has just fallen below the drawdown limit."""
     edge = p.skill_return * (s.skill - p.skill_break_even)
     s.portfolio_return = p.cash_rate + s.weight * (s.market_return - p.cash_rate + edge)
     before = s.drawdown
@@ -49,7 +49,7 @@ def _portfolio(s, p):
 
 @kernel
 def _effort(s, p, i):
-    """True ESG rises by .04 (1 - constraint)(1 - esg) under investment; a claim rises by .08 or fades."""
+    """True ESG rises by gain (1 - constraint)(1 - esg) under investment; a claim rises by a step or fades."""
     s.sme_esg[i] *= 1.0 - p.esg_decay
     if s.sme_esg_mode[i] == 2:
         match = p.match_in if s.stage == GOVERNANCE else p.match_out
@@ -70,7 +70,7 @@ def _rate(s, p, i, shock, z):
 
 @kernel
 def _audit(s, p, i, audit_key, press_key):
-    """An audit finds a gap with .65, or a green firm wrongly with .08; the press exposes a gap with .04."""
+    """An audit finds a gap, or a green firm wrongly; the press exposes a gap, each with its own chance."""
     gap = s.sme_claim[i] - s.sme_esg[i] > p.gap_limit
     found = 0
     if p.greenwashing > 0.0 and unit(audit_key, i) < s.audit_share:
@@ -103,7 +103,7 @@ def _authenticity(s, p):
 
 @kernel
 def _default_probability(s, p, i):
-    """.15 % calm, .45 % stress, x (1 + 2 leverage), x 3 after a shock, x 1.6 with a gap."""
+    """Rate of the regime x (1 + default_leverage leverage), raised after a shock and with a gap."""
     rate = p.default_rate[s.stress] * (1.0 + p.default_leverage * s.sme_loan[i] / (12.0 * s.sme_revenue[i]))
     if s.sme_shock[i] > 0:
         rate *= p.default_shock
@@ -114,11 +114,11 @@ def _default_probability(s, p, i):
 
 @kernel
 def _closure_probability(s, p, i):
-    """1.6 % falling to .6 % with age over 60 months, x exp(-3 (margin - .10)/.10) within [.3, 3]."""
+    """From young to old over closure_age, x exp(-closure_margin (margin - ref)/ref) within closure_clip."""
     youth = max(0.0, 1.0 - (s.month - s.sme_entry[i]) / p.closure_age)
     rate = p.closure_old + (p.closure_young - p.closure_old) * youth
     distance = (s.sme_margin[i] - p.margin_reference) / p.margin_reference
-    return min(1.0, rate * min(max(math.exp(-p.closure_margin * distance), 0.3), 3.0))
+    return min(1.0, rate * min(max(math.exp(-p.closure_margin * distance), p.closure_clip[0]), p.closure_clip[1]))
 
 
 @kernel

@@ -44,5 +44,5 @@ def add_value(s, p):
     post(s, Purpose.PREMIUM, Account.PLATFORM, Account.WORLD, s.premium)
     post(s, Purpose.RETAINED_LOSS, Account.PLATFORM, Account.WORLD, s.retained)
     _smes(s, p)
-    joint = s.intel * (0.5 + 0.5 * s.member_sharing)
+    joint = s.intel * (1.0 - p.intel_sharing + p.intel_sharing * s.member_sharing)
     s.intel_factor = 1.0 - p.shared_intelligence * p.intel_relief * (1.0 - math.exp(-p.intel_rate * joint))

@@ -15,7 +15,7 @@ WRITES = "value_addition.digital_commerce"
 
 @kernel
 def _growth(s, p, i, key):
-    """1.1 % clip((AUC - .70)/.091, -.5, 1) + .4 % (1 - exp(-loan/(.10 annual revenue))), noise 2 %."""
+    """Data clip((AUC - zero)/span, -.5, 1) + capital (1 - exp(-loan/(scale annual revenue))) + noise."""
     data = min(max((s.sme_auc[i] - p.growth_auc_zero) / p.growth_auc_span, -0.5), 1.0)
     leverage = s.sme_capital[i] / (p.growth_loan_scale * 12.0 * s.sme_revenue[i])
     capital = s.capital_growth * p.growth_capital * (1.0 - math.exp(-leverage)) if leverage > 0.0 else 0.0
@@ -25,7 +25,7 @@ def _growth(s, p, i, key):
 
 @kernel
 def _channel(s, p, i, network):
-    """.10 revenue m 2 trust ln(1 + n)/ln(1 + N), +40 % for the green tier."""
+    """channel_share revenue m 2 trust ln(1 + n)/ln(1 + N), x (1 + green_channel) for the green tier."""
     if s.sme_member[i] == 0:
         return 0.0
     green = 1.0 + p.green_channel * s.sme_green[i]
@@ -50,11 +50,11 @@ def _smes(s, p):
 
 @kernel
 def _platform(s, p):
-    """Sales = base 1.15^level season availability users/.5; users follow trust (Bass 1969)."""
+    """Sales = base market_growth^level season availability users/users_reference; users follow trust (Bass 1969)."""
     s.availability = max(0.0, 1.0 - s.outage_hours / 720.0)
     season = p.season[(s.start_month + s.month - 1) % 12]
     base = p.platform_sales * p.size * p.market_growth**s.level
-    s.sales = base * season * s.availability * s.users / 0.5
+    s.sales = base * season * s.availability * s.users / p.users_reference
     s.sales_margin = p.platform_margin * s.sales
     now = s.month % 12
     s.sales_ratio = s.sales / max(1e-9, s.sales_ring[now])
@@ -66,7 +66,7 @@ def _platform(s, p):
 
 @kernel
 def _platform_costs(s, p):
-    """Serving tenants (unit cost ~ tenants^-.4) and the price of emergency postures."""
+    """Serving tenants and the price of emergency postures."""
     s.tenant_service = p.tenant_cost * s.num_members**p.tenant_exponent
     postures = 0
     for tier in range(3):

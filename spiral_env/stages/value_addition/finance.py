@@ -13,7 +13,7 @@ WRITES = "value_addition.finance"
 
 @kernel
 def _wish(s, p, i):
-    """What SME ``i`` may draw: its wish within 10 % of annual revenue, 20 % in the green tier."""
+    """What SME ``i`` may draw: its wish within the limit of its tier."""
     if s.sme_closing[i] > 0:
         return 0.0
     annual = s.sme_annual[i]
@@ -50,7 +50,7 @@ def _lend(s, p):
 
 @kernel
 def _green(s, p):
-    """A green book earns .5 % a month from outside funds, times the audited share of the year."""
+    """A green book earns green_income a month from outside funds, times the audited share of the year."""
     s.audited_year = min(1.0, s.audited_year * 11.0 / 12.0 + s.audit_share)
     s.green_income = p.green_income * s.green_book * s.audited_year
     post(s, Purpose.GREEN_INCOME, Account.WORLD, Account.TREASURY, s.green_income)
@@ -58,7 +58,7 @@ def _green(s, p):
 
 @kernel
 def _invest(s, p):
-    """Book, costs, drawn return, and certainty equivalent W [rf + w (mu - rf) - 2 w^2 sigma^2 + w .083 (IC - .05)]."""
+    """Book, costs, drawn return, and certainty equivalent W [rf + w (mu - rf + edge) - aversion/2 w^2 sigma^2]."""
     cap = p.book_cap * p.size * p.market_growth**s.level
     s.book = min(max(0.0, s.balance[Account.TREASURY]), cap)
     s.portfolio_cost = p.trading_cost * s.weight_change * s.book + p.book_admin * s.loans
