@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from spiral_env.core.params import PARAMETERS, Value, pack
 from spiral_env.core.state import Sum
 from spiral_env.evaluation.statistics import Interval, mean_interval
+from spiral_env.files import write_atomically
 from spiral_env.policy import STATUS_QUO
 from spiral_env.roles.business import epsilon_of_rho, rho_of_epsilon
 from spiral_env.scenarios import Scenario, load_scenario
@@ -372,7 +372,5 @@ def store(solution: Solution) -> None:
     rows = [",".join(f"{x:.5g}" for x in row) for row in solution.law]
     law = "\n".join([",".join(LAW_COLUMNS), *rows, ""])
     for path, content in ((baseline, text), (FOLDER / "starting_backlog.csv", law)):
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(content, encoding="utf-8")
-        os.replace(temporary, path)
+        write_atomically(path, content)
     starting_law.cache_clear()

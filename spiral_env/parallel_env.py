@@ -156,7 +156,9 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             try:
                 self._efforts[0, k] = self.options.efforts(agent_role(agent), action)
             except ValueError as error:
-                raise ValueError(str(error).replace("actions of", f"action of {agent}:", 1)) from None
+                raise ValueError(
+                    str(error).replace(f"actions of {agent_role(agent)}", f"action of {agent}", 1)
+                ) from None
         return self._efforts
 
     def _observations(self) -> dict[str, np.ndarray]:

@@ -123,7 +123,7 @@ class Options:
         wrong = np.argwhere((actions < 0) | (actions > top))
         if len(wrong):
             lever, value = wrong[0][-1], actions[tuple(wrong[0])]
-            raise ValueError(f"{LEVERS[role][lever].name} of {role} must be in [0, {top[lever]}], got {value}")
+            raise ValueError(f"actions of {role}: {LEVERS[role][lever].name} must be in [0, {top[lever]}], got {value}")
         return actions / top
 
     def action_shape(self) -> tuple[int, ...]:

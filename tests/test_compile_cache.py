@@ -99,6 +99,83 @@ def test_checked_and_unchecked_code_lie_apart(monkeypatch: pytest.MonkeyPatch) -
     assert _jit.source_hash() != before
 
 
+# Names of the compiled code for records of the given sizes, met in the given order.
+NAMES = """
+import sys
+import numba
+from numba.core.itanium_mangler import mangle
+from spiral_env.core.state import capacity_for, state_dtype
+for count in map(int, sys.argv[1:]):
+    print(mangle("f", [numba.from_dtype(state_dtype(capacity_for(count, 12)))]))
+"""
+
+
+def test_compiled_code_is_named_by_what_it_is_made_for() -> None:
+    def names(*counts: str) -> list[str]:
+        command = [sys.executable, "-c", NAMES, *counts]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    forth, back = names("8", "128"), names("128", "8")
+    assert forth == back[::-1]
+    assert len(set(forth)) == 2
+
+
+BOTH = """
+import sys
+import numpy as np
+import spiral_env
+for scenario in sys.argv[1:]:
+    env = spiral_env.vector_env(scenario, 2)
+    env.reset(seed=0)
+    for _ in range(20):
+        env.step({role: np.ones((2, count, 5), dtype=np.int64) for role, count in env.num_agents_of.items()})
+    print(repr(float(env.metrics()["operating_value"].sum())))
+"""
+
+
+@pytest.mark.slow
+def test_sizes_that_different_processes_compiled_are_loaded_together(copied: Path) -> None:
+    environment = {**os.environ, "SPIRAL_ENV_CACHE_DIR": str(copied / "cache"), "PYTHONPATH": str(copied)}
+
+    def play(*scenarios: str) -> list[str]:
+        command = [sys.executable, "-c", BOTH, *scenarios]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    names = ("baseline-v0", "sme-boom-v0", "large-v0")
+    alone = [play(name)[0] for name in names]
+    assert play(*names) == alone
+    assert play(*names[::-1]) == alone[::-1]
+
+
+# Stores for one kind of seeds; the index is written late, so that another process may read the old one before.
+SLOWLY = """
+import sys, time
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
+from spiral_env.simulator.batch import draw_rows
+write = IndexDataCacheFile._save_index
+IndexDataCacheFile._save_index = lambda *arguments: (time.sleep(1.0), write(*arguments))
+params, ranges = np.zeros((1, 1)), np.array([[0.0], [1.0]])
+draw_rows(params, ranges, np.array([3], dtype=sys.argv[1]), np.array([True]), 0, 1)
+print(len(set(draw_rows._cache._cache_file._load_index().values())), sum(draw_rows.stats.cache_hits.values()))
+"""
+
+
+def test_processes_that_compile_at_once_do_not_overwrite_each_other(copied: Path) -> None:
+    environment = {**os.environ, "SPIRAL_ENV_CACHE_DIR": str(copied / "cache"), "PYTHONPATH": str(copied)}
+    kinds = ("int64", "uint64")
+
+    def start(kind: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", SLOWLY, kind]
+        return subprocess.Popen(command, cwd=copied, env=environment, stdout=subprocess.PIPE, text=True)
+
+    for process in [start(kind) for kind in kinds]:
+        process.communicate()
+        assert process.returncode == 0
+    # Each kind is found again, in a file of its own.
+    assert [start(kind).communicate()[0].split() for kind in kinds] == [["2", "1"], ["2", "1"]]
+
+
 def test_the_user_may_choose_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", str(tmp_path / "mine"))
     assert _jit.cache_folder() == tmp_path / "mine" / _jit.source_hash()

@@ -45,7 +45,7 @@ def test_a_wrong_action_is_named():
     good = {a: np.ones(5, dtype=np.int64) for a in env.agents}
     for bad, message in (
         ({**good, "it_0": np.ones(4, dtype=np.int64)}, "action of it_0 must have shape"),
-        ({**good, "it_0": np.full(5, 3)}, "action of it_0"),
+        ({**good, "it_0": np.full(5, 3)}, r"action of it_0: edge must be in \[0, 2\], got 3"),
         ({**good, "cfo_0": np.ones(5)}, "unknown agent 'cfo_0'"),
         ({a: x for a, x in good.items() if a != "sme_3"}, "'sme_3' is missing"),
     ):

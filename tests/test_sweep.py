@@ -63,8 +63,9 @@ def test_ranges_are_read_from_a_file(tmp_path: Path) -> None:
         ({"gamma": Span(0.9, 0.8)}, "low < high"),
         ({"ent_coef": Span(0.0, 0.1, log=True)}, "low > 0"),
         ({"hidden": Span(8.5, 16)}, "hidden must be of type int"),
-        ({"algo": ["ippo", "dqn"]}, "algo must be one of"),
-        ({"algo": Span(1, 2)}, "list of choices"),
+        ({"algo": ["ippo", "es"]}, "ranges cannot name 'algo'"),
+        ({"reward_mode": ["mixed", "kind"]}, "reward_mode must be one of"),
+        ({"reward_mode": Span(1, 2)}, "list of choices"),
     ],
 )
 def test_ranges_that_cannot_be_searched_are_refused(ranges: Any, message: str) -> None:

@@ -12,6 +12,7 @@ from gymnasium.utils.env_checker import check_env
 import spiral_env
 from spiral_env.policy import StatusQuo, Uniform
 from spiral_env.roles import ROLES
+from spiral_env.single_role_vector_env import SingleRoleVectorEnv
 
 ID = "spiral_env/SingleRole-v0"
 
@@ -108,7 +109,7 @@ def test_a_single_role_refuses_to_be_homogenised(name: str) -> None:
 
 
 def test_a_mask_of_the_wrong_length_and_a_seed_past_the_last_are_named() -> None:
-    batch = spiral_env.single_role_vector_env(num_envs=2)
+    batch = SingleRoleVectorEnv(num_envs=2)
     for rows in (1, 3):
         with pytest.raises(ValueError, match=r"reset_mask must be bool of shape \(2,\)"):
             batch.reset(seed=0, options={"reset_mask": np.ones(rows, dtype=np.bool_)})

@@ -8,6 +8,7 @@ the package; helpers are compiled into them and never cached alone. This is the 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import stat
@@ -20,6 +21,8 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core import config as _numba_config
+from numba.core import types
+from numba.core.caching import FunctionCache
 
 __all__ = ["cache_folder", "entry_point", "first_compile_notice", "kernel", "source_hash"]
 
@@ -74,6 +77,42 @@ def _temporary_root() -> Path:
 _CACHE_FOLDER = cache_folder()
 
 
+def _named_by_content(record: types.Record) -> tuple[str, tuple[int]]:
+    """What stands for a record in the names of compiled functions.
+
+    numba counts the types of a process. Code for records of two sizes that two processes stored would have the same
+    names, and a third process that loads both would link calls from one to the other.
+    """
+    return "Record", (int.from_bytes(hashlib.sha256(record.name.encode()).digest()[:7], "big"),)
+
+
+types.Record.mangling_args = property(_named_by_content)
+
+
+class _SharedCache(FunctionCache):
+    """numba's cache, one process at a time: its index is read, changed and written without a lock of its own.
+
+    Two processes that compile for different sizes at once would else store both under one name, and the next one
+    would run code made for records of another size.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        with _locked(_CACHE_FOLDER):
+            return super().load_overload(sig, target_context)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with _locked(_CACHE_FOLDER):
+            super().save_overload(sig, data)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; it ends with the process that holds it."""
+    with (folder / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def kernel(function: F) -> F:
     """Compile a helper into its callers: no cache of its own, IEEE division, no fast-math."""
     return numba.njit(error_model="numpy", nogil=True)(function)
@@ -81,12 +120,14 @@ def kernel(function: F) -> F:
 
 def entry_point(function: F) -> F:
     """Compile a function that Python calls: cached on disk under the hash of the package's sources."""
+    dispatcher: Any = numba.njit(error_model="numpy", nogil=True)(function)
     before = _numba_config.CACHE_DIR
     _numba_config.CACHE_DIR = str(_CACHE_FOLDER)
     try:
-        return numba.njit(error_model="numpy", nogil=True, cache=True)(function)
+        dispatcher._cache = _SharedCache(function)
     finally:
         _numba_config.CACHE_DIR = before
+    return dispatcher
 
 
 _told = threading.Event()
