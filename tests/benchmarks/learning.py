@@ -144,7 +144,7 @@ def _sb3_as_it_comes(months: int = 2048) -> float:
     return months * env.num_envs / seconds
 
 
-def race(seconds: float = 240.0, gain: float = 0.04) -> dict[str, float]:
+def race(seconds: float = 120.0, gain: float = 0.04) -> dict[str, float]:
     """Seconds of training until the running policy's episodes are worth ``1 + gain`` times those of the average firm.
 
     A trainer that does not get there in ``seconds`` has infinity.
