@@ -90,8 +90,8 @@ def _spread(engine: str | None, address: str | None) -> Iterator[Callable[..., l
         from train.distributed import cluster, fan_out
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    # Ray tells of dead nodes on the standard output, which is for results.
-    with cluster(address or ""), redirect_stdout(sys.stderr):
+    # Ray tells of dead nodes, to its very end, on the standard output, which is for results.
+    with redirect_stdout(sys.stderr), cluster(address or ""):
         yield fan_out
 
 

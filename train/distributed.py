@@ -264,6 +264,6 @@ def train(
         KeyboardInterrupt: Ctrl-C, after what is learned was stored.
     """
     trainer = RayTrainer(config, folder)
-    # Ray tells of dead nodes on the standard output, which is for results.
-    with cluster(config.ray_address, config.runners), redirect_stdout(sys.stderr):
+    # Ray tells of dead nodes, to its very end, on the standard output, which is for results.
+    with redirect_stdout(sys.stderr), cluster(config.ray_address, config.runners):
         return run(trainer, folder, resume=resume, quiet=quiet, report=report)
