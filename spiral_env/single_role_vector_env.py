@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 
 from spiral_env.policy import Policy, StatusQuo, check_role
 from spiral_env.scenarios import Scenario
-from spiral_env.scenarios.seeds import check_seed
+from spiral_env.scenarios.seeds import check_seed, row_seeds
 from spiral_env.single_role_env import partner_policies, single_role_options
 from spiral_env.vector_env import AUTORESET_MODES, SpiralVectorEnv
 
@@ -108,17 +108,8 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
         """
         mask = self.batch.reset_mask(options)
-        self._open(mask, self._given_seeds(seed))
+        self._open(mask, [None] * self.num_envs if seed is None else row_seeds(seed, self.num_envs))
         return self._observation(), self._info(mask)
-
-    def _given_seeds(self, seed: Any) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [check_seed(int(seed) + i) for i in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ValueError(f"seed must be an integer or {self.num_envs} integers, got {len(seed)}")
-        return list(seed)
 
     def _open(self, mask: np.ndarray, given: Sequence[int | None]) -> None:
         """Open the masked rows; the series of seeds is that of ``SingleRoleEnv``."""

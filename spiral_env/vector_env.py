@@ -10,7 +10,7 @@ import numpy as np
 from spiral_env.metrics import outcome
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
-from spiral_env.scenarios.seeds import check_seed
+from spiral_env.scenarios.seeds import check_seed, row_seeds
 from spiral_env.simulator.engine import Engine, flat_state
 from spiral_env.simulator.month import SUMMARY
 from spiral_env.spaces import Options
@@ -101,7 +101,7 @@ class SpiralVectorEnv:
         """
         mask = self.reset_mask(options)
         if seed is not None or self._base_seeds is None:
-            fresh = self._seeds(seed)
+            fresh = [check_seed(x) for x in row_seeds(check_seed(None) if seed is None else seed, self.num_envs)]
             old = self._base_seeds or fresh
             self._base_seeds = [new if m else kept for new, kept, m in zip(fresh, old, mask, strict=True)]
             self._episodes[mask] = 0
@@ -126,15 +126,6 @@ class SpiralVectorEnv:
         if self._base_seeds is None and not mask.all():
             raise ValueError("reset_mask must cover every row in the first reset")
         return mask
-
-    def _seeds(self, seed: Any) -> list[int]:
-        if seed is None or isinstance(seed, int | np.integer):
-            first = check_seed(seed)
-            return [check_seed(first + i) for i in range(self.num_envs)]
-        seeds = [check_seed(x) for x in seed]
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"seed must be an integer or {self.num_envs} integers, got {len(seeds)}")
-        return seeds
 
     def _open(self, mask: np.ndarray) -> None:
         assert self._base_seeds is not None

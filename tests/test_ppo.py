@@ -91,6 +91,22 @@ def test_an_actor_past_its_kl_rests_while_the_critic_learns() -> None:
     once.close()
 
 
+def test_the_strategy_counts_no_month_after_an_end(tmp_path: Path) -> None:
+    world = tmp_path / "brittle.toml"
+    world.write_text(
+        'extends = "baseline-v0"\nid = "brittle-v0"\n[params]\ncollapse_trust = 0.45\ncollapse_trust_months = 2.0\n'
+    )
+    config = replace(SMALL, algo="es", layers=0, num_envs=64, scenario=str(world), start_logit=0.1)
+    trainer = EsTrainer(config)
+    figures = trainer.iterate()
+    months = round(figures["outcome/episode_length"] * config.num_envs)
+    longest = trainer.agent_steps // (config.num_envs * trainer.env.num_agents)
+    assert months < longest * config.num_envs
+    for role, species in trainer.species.items():
+        assert species.observations.count == months * trainer.env.num_agents_of[role]
+    trainer.close()
+
+
 def test_rows_that_do_not_count_are_not_noted() -> None:
     rows = np.random.default_rng(0).normal(5.0, 3.0, (6, 2, 4)).astype(np.float32)
     some, all_ = Normaliser(4), Normaliser(4)

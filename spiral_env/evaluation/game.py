@@ -14,7 +14,7 @@ from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.vector_env import SpiralVectorEnv
 
-__all__ = ["ConstantTeam", "best_constant", "constant_share", "lever_ends"]
+__all__ = ["ConstantTeam", "best_constant", "compare", "constant_share", "lever_ends"]
 
 _WIDTH = NUM_LEVERS * len(ROLES)
 _VALUES = (0.0, 0.5, 1.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["HELD_OUT_SEEDS", "TRAIN_SEEDS", "check_seed", "series"]
+__all__ = ["HELD_OUT_SEEDS", "TRAIN_SEEDS", "check_seed", "row_seeds", "series"]
 
 TRAIN_SEEDS = (2**32, 2**62)
 HELD_OUT_SEEDS = (0, 2**32)
@@ -29,6 +29,19 @@ def check_seed(seed: Any) -> int:
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed must be in [0, 2^63), got {seed}")
     return int(seed)
+
+
+def row_seeds(seed: Any, rows: int) -> list[Any]:
+    """One seed for each row of a batch: ``seed + i`` of an integer, or the given sequence as it is.
+
+    Raises:
+        ValueError: a seed outside [0, 2^63), or a sequence of the wrong length.
+    """
+    if isinstance(seed, int | np.integer):
+        return [check_seed(check_seed(seed) + i) for i in range(rows)]
+    if len(seed) != rows:
+        raise ValueError(f"seed must be an integer or {rows} integers, got {len(seed)}")
+    return list(seed)
 
 
 def series(seed: int, number: int, within: tuple[int, int]) -> int:

@@ -23,7 +23,7 @@ import numpy as np
 
 from agents import load_policy
 from spiral_env.evaluation import EpisodeTable, run_episodes
-from spiral_env.evaluation.game import best_constant, lever_ends
+from spiral_env.evaluation.game import best_constant, constant_share, lever_ends
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
 from spiral_env.files import write_atomically
 from spiral_env.roles import ROLES
@@ -130,8 +130,7 @@ def _gaps(base: Mapping[str, EpisodeTable], trained: Mapping[str, list[EpisodeTa
 
 def _shares(base: Mapping[str, EpisodeTable], tables: list[EpisodeTable]) -> np.ndarray:
     """(best constant - uniform) / (trained - uniform) per training seed."""
-    low, constant = (float(base[n].metrics[VALUE].mean()) for n in ("uniform", "constant"))
-    return np.array([(constant - low) / (t.metrics[VALUE].mean() - low) for t in tables])
+    return np.array([constant_share({**base, "trained": table}, VALUE) for table in tables])
 
 
 def _ratios(trained: Mapping[str, list[EpisodeTable]]) -> np.ndarray:
