@@ -1,5 +1,5 @@
 """``python -m spiral_env`` is ``spiral``."""
 
-from spiral_env.cli import main
+from spiral_env.commands import main
 
 main()

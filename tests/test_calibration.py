@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spiral_env import calibration, cli
+from spiral_env import calibration
 from spiral_env.calibration import Fact, Solution, facts, solve, store
+from spiral_env.commands.calibrate import calibrate
 from spiral_env.core.params import pack
 from spiral_env.scenarios import load_scenario
 from spiral_env.scenarios.schema import starting_law
@@ -56,7 +57,7 @@ def test_the_stored_values_are_the_solved_ones() -> None:
 def test_writing_is_refused_for_another_scenario_before_any_work(folder: Path) -> None:
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
     with pytest.raises(ValueError, match="write must be left out unless scenario is baseline-v0"):
-        cli.calibrate("large-v0", 2048, True, True)
+        calibrate("large-v0", 2048, True, True)
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
 
 
@@ -68,7 +69,7 @@ def test_only_a_solution_that_shows_all_facts_is_stored(
     before = (folder / "baseline-v0.toml").read_text()
     monkeypatch.setattr(calibration, "solve", lambda *_: Solution({"aim": aim}, starting_law()))
     with pytest.raises(ValueError, match=r"facts must lie in their targets to be stored.*platform events a year"):
-        cli.calibrate("baseline-v0", 8, True, True)
+        calibrate("baseline-v0", 8, True, True)
     assert "platform events a year" in capsys.readouterr().out
     assert (folder / "baseline-v0.toml").read_text() == before
 

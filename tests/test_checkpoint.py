@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from agents import NetworkPolicy, load_policy
-from agents.checkpoint import read_policy, write_policy
+from spiral_env.agents import NetworkPolicy, load_policy
+from spiral_env.agents.checkpoint import read_policy, write_policy
 from spiral_env.evaluation import run_episodes
 from spiral_env.files import write_atomically
 from spiral_env.roles import FEATURES, ROLES
@@ -104,7 +104,7 @@ def test_playing_a_checkpoint_needs_no_torch(tmp_path: Path) -> None:
     _write(tmp_path)
     program = (
         "import sys; sys.modules['torch'] = None; sys.modules['stable_baselines3'] = None\n"
-        "from agents import load_policy\n"
+        "from spiral_env.agents import load_policy\n"
         f"load_policy({str(tmp_path)!r}, 'it')"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

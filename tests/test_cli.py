@@ -17,7 +17,7 @@ TINY = ["--set", "num_envs=3", "--set", "num_steps=60", "--set", "hidden=8", "--
 def _spiral(*arguments: str, absent: str = "") -> subprocess.CompletedProcess[str]:
     """``spiral arguments`` in a process of its own, in which the module ``absent`` cannot be imported."""
     block = f"sys.modules[{absent!r}] = None" if absent else ""
-    program = f"import sys\n{block}\nsys.argv[0] = 'spiral'\nfrom spiral_env.cli import main\nmain()"
+    program = f"import sys\n{block}\nsys.argv[0] = 'spiral'\nfrom spiral_env.commands import main\nmain()"
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 

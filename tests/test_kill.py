@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from train import load_config, train
+from spiral_env.training import load_config, train
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLLOUTS = 6
@@ -20,10 +20,10 @@ PROGRAM = """
 import os, signal, sys
 from pathlib import Path
 from spiral_env import files
-from train import load_config, train
-from train.es import EsTrainer
-from train.ppo import Trainer
-from train.sb3 import Sb3Trainer
+from spiral_env.training import load_config, train
+from spiral_env.training.algorithms.es import EsTrainer
+from spiral_env.training.algorithms.ppo import Trainer
+from spiral_env.training.algorithms.sb3 import Sb3Trainer
 
 def killing(function, call):
     calls = []

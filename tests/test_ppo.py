@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 import torch
 
-from agents.checkpoint import NetworkPolicy, read_policy, write_policy
+from spiral_env.agents.checkpoint import NetworkPolicy, read_policy, write_policy
 from spiral_env.policy import STATUS_QUO
 from spiral_env.roles import ROLES
-from train import TrainConfig
-from train import train as run_training
-from train.compiled import sample
-from train.es import EsTrainer
-from train.flat import Adam, clip_, flatten, views
-from train.gradients import ByAutograd, ByHand, Weights
-from train.ippo import LocalCritic
-from train.losses import categorical_terms, gaussian_terms, policy_loss
-from train.mappo import CentralCritic
-from train.normalise import Normaliser
-from train.ppo import Trainer
-from train.returns import gae
+from spiral_env.training import TrainConfig
+from spiral_env.training import train as run_training
+from spiral_env.training.algorithms.es import EsTrainer
+from spiral_env.training.algorithms.ippo import LocalCritic
+from spiral_env.training.algorithms.mappo import CentralCritic
+from spiral_env.training.algorithms.ppo import Trainer
+from spiral_env.training.learning.compiled import sample
+from spiral_env.training.learning.flat import Adam, clip_, flatten, views
+from spiral_env.training.learning.gradients import ByAutograd, ByHand, Weights
+from spiral_env.training.learning.losses import categorical_terms, gaussian_terms, policy_loss
+from spiral_env.training.learning.normalisation import Normaliser
+from spiral_env.training.learning.returns import gae
 
 SMALL = TrainConfig(
     num_envs=8, num_steps=20, minibatches=2, epochs=2, timesteps=8 * 20 * 11 * 4, hidden=16, env_threads=1
@@ -258,7 +258,7 @@ def test_weights_move_and_seeds_matter(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_good_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from train import ppo
+    from spiral_env.training.algorithms import ppo
 
     iterate = ppo.Trainer.iterate
 

@@ -30,9 +30,9 @@ LAYERS = (
     {"scenarios", "spaces", "parallel_env", "vector_env", "metrics", "_registration"},
     {"policy"},
     {"single_role_env", "single_role_vector_env", "tuple_env", "calibration", "adapters", "render", "evaluation"},
-    {"cli", "__main__", "spiral_env"},
     {"agents"},
-    {"train"},
+    {"training"},
+    {"commands", "__main__", "spiral_env"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 PARTS = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()} - {"__init__"}
@@ -43,16 +43,15 @@ TARGETS = {"setup", "train", "test", "test-all", "test-frameworks", "compatibili
 
 
 class Import(NamedTuple):
-    """One import statement: the file, the part it belongs to, the module named, and whether it runs at import."""
+    """One import statement: the file, the part it belongs to and the module named."""
 
     file: Path
     part: str
     module: str
-    at_top: bool
 
 
 def _part(dotted: str) -> str:
-    """The architecture's part of a module: ``spiral_env.core.state`` is ``core``, ``train.sb3`` is ``train``.
+    """The architecture's part of a module: ``spiral_env.core.state`` is ``core``.
 
     A name of the package's front door (``spiral_env.vector_env`` the function aside) counts as ``spiral_env``.
     """
@@ -70,26 +69,16 @@ def _names(node: ast.AST, package: list[str]) -> list[str]:
     return []
 
 
-def _deferred(tree: ast.AST) -> set[ast.AST]:
-    """Nodes inside functions: they run when called, not at import."""
-    functions = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
-    return {inner for function in functions for inner in ast.walk(function)}
-
-
 def _imports(source: str, file: Path) -> list[Import]:
     """Every import statement of one source file."""
     dotted = list(file.with_suffix("").parts)
-    tree = ast.parse(source)
-    deferred = _deferred(tree)
     part = _part(".".join(dotted))
-    return [
-        Import(file, part, name, node not in deferred) for node in ast.walk(tree) for name in _names(node, dotted[:-1])
-    ]
+    return [Import(file, part, name) for node in ast.walk(ast.parse(source)) for name in _names(node, dotted[:-1])]
 
 
 def _project_imports() -> list[Import]:
     """Imports of all files but the package's front door, which gathers names from every layer."""
-    files = [p for folder in ("spiral_env", "agents", "train") for p in sorted((ROOT / folder).rglob("*.py"))]
+    files = [p for p in sorted(PACKAGE.rglob("*.py"))]
     front_door = PACKAGE / "__init__.py"
     return [i for p in files if p != front_door for i in _imports(p.read_text(), p.relative_to(ROOT))]
 
@@ -99,10 +88,9 @@ def _upward(imports: list[Import]) -> list[str]:
     return [
         f"{i.file} ({i.part}) imports {i.module} ({_part(i.module)})"
         for i in imports
-        if i.module.split(".")[0] in {"spiral_env", "agents", "train"}
+        if i.module.split(".")[0] == "spiral_env"
         and RANK[_part(i.module)] > RANK[i.part]
         and (i.part, _part(i.module)) not in EXCEPTIONS
-        and not (i.part == "cli" and not i.at_top)
     ]
 
 
@@ -121,9 +109,9 @@ def test_imports_go_one_way() -> None:
         ("spiral_env/core/state.py", "from .. import stages"),
         ("spiral_env/roles/it.py", "from spiral_env.stages import spiral"),
         ("spiral_env/policy.py", "import spiral_env.evaluation.report"),
-        ("spiral_env/cli.py", "import train.sb3"),
-        ("spiral_env/vector_env.py", "def f():\n    import agents"),
-        ("agents/scripted.py", "from train import config"),
+        ("spiral_env/evaluation/report.py", "import spiral_env.agents.scripted"),
+        ("spiral_env/vector_env.py", "def f():\n    import spiral_env.agents"),
+        ("spiral_env/agents/scripted.py", "from spiral_env.training import TrainConfig"),
         ("spiral_env/policy.py", "from spiral_env import SpiralVectorEnv"),
     ],
 )
@@ -131,8 +119,8 @@ def test_an_import_that_climbs_is_found(file: str, source: str) -> None:
     assert len(_upward(_imports(source, Path(file)))) == 1
 
 
-def test_cli_may_look_for_agents_inside_a_command() -> None:
-    assert _upward(_imports("def f():\n    import agents", Path("spiral_env/cli.py"))) == []
+def test_nothing_imports_the_folders_that_people_edit() -> None:
+    assert [i for i in _project_imports() if i.module.split(".")[0] in {"agents", "train"}] == []
 
 
 def test_the_text_the_environment_draws_needs_core_alone() -> None:
@@ -147,9 +135,9 @@ def test_the_model_knows_no_framework() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("module", ["spiral_env", "spiral_env.simulator.engine", "spiral_env.cli"])
+@pytest.mark.parametrize("module", ["spiral_env", "spiral_env.simulator.engine", "spiral_env.commands"])
 def test_importing_the_environment_loads_no_trainer(module: str) -> None:
-    heavy = ["torch", "stable_baselines3", "tensorboard", "matplotlib", "pyarrow", "agents", "train"]
+    heavy = ["torch", "stable_baselines3", "tensorboard", "matplotlib", "pyarrow", "spiral_env.training"]
     program = f"import sys, {module}; print([x for x in {heavy} if x in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -199,7 +187,7 @@ def test_the_wheel_holds_every_module_scenario_and_table(installed: Path) -> Non
 
 def test_the_wheel_offers_the_command(installed: Path) -> None:
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
-    assert "spiral = spiral_env.cli:main" in entry_points.read_text()
+    assert "spiral = spiral_env.commands:main" in entry_points.read_text()
 
 
 def _pins() -> dict[str, str]:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents import load_policy
+from spiral_env.agents import load_policy
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import ROLES
-from train import TrainConfig
+from spiral_env.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,7 +49,7 @@ def test_spread_episodes_are_those_played_in_turn(spec: str) -> None:
     ],
 )
 def test_an_engine_that_is_not_there_is_one_line(words: list[str], line: str) -> None:
-    program = "import sys\nsys.modules['ray'] = None\nfrom spiral_env.cli import main\nmain()"
+    program = "import sys\nsys.modules['ray'] = None\nfrom spiral_env.commands import main\nmain()"
     command = [sys.executable, "-c", program, *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {line}\n")

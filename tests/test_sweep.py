@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from train import TrainConfig, load_config
-from train.ranges import Span, load_ranges, parse_range, start_point
-from train.run import stored_config
-from train.sweep import SweepConfig, run_trial, summary, sweep
+from spiral_env.training import TrainConfig, load_config
+from spiral_env.training.runs.ranges import Span, load_ranges, parse_range, start_point
+from spiral_env.training.runs.run import stored_config
+from spiral_env.training.runs.sweep import SweepConfig, run_trial, summary, sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = TrainConfig(algo="es", num_envs=4, hidden=8, layers=0, timesteps=4 * 60 * 11 * 6, env_threads=1)
@@ -106,7 +106,7 @@ def test_a_sweep_goes_on_and_proposes_as_one_that_was_never_stopped(tmp_path: Pa
 
 
 def test_a_trial_that_falls_behind_is_ended_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from train.es import EsTrainer
+    from spiral_env.training.algorithms.es import EsTrainer
 
     iterate = EsTrainer.iterate
 
@@ -126,7 +126,7 @@ def test_a_trial_that_falls_behind_is_ended_and_kept(tmp_path: Path, monkeypatch
 
 
 def test_a_run_whose_loss_is_no_number_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from train.es import EsTrainer
+    from spiral_env.training.algorithms.es import EsTrainer
 
     monkeypatch.setattr(EsTrainer, "iterate", lambda self: {"policy_loss/it": float("nan")})
     folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=2, episodes=1), quiet=True)

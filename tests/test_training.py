@@ -21,8 +21,8 @@ from safetensors.numpy import load_file
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import ROLES
 from spiral_env.simulator.engine import Engine
-from train import TrainConfig, load_config, parse_override, train
-from train.config import ALGOS
+from spiral_env.training import TrainConfig, load_config, parse_override, train
+from spiral_env.training.runs.config import ALGOS
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = TrainConfig(
@@ -33,7 +33,7 @@ POLICIES = ("shared", "per_role")
 
 def _stop_after(monkeypatch: pytest.MonkeyPatch, rollouts: int) -> None:
     """Press Ctrl-C in the middle of the given rollout."""
-    from train.sb3 import Sb3Trainer
+    from spiral_env.training.algorithms.sb3 import Sb3Trainer
 
     original = Sb3Trainer.iterate
 
@@ -100,12 +100,12 @@ def test_the_seed_decides_the_weights(policy: str, tmp_path: Path) -> None:
 def test_a_trained_checkpoint_plays_the_actions_of_the_networks_mode(policy: str, tmp_path: Path) -> None:
     import torch
 
-    from agents import load_policy
-    from train.sb3 import Sb3Trainer
+    from spiral_env.agents import load_policy
+    from spiral_env.training.algorithms.sb3 import Sb3Trainer
 
     trainer = Sb3Trainer(replace(TINY, policy=policy))
     trainer.iterate()
-    from agents.checkpoint import write_policy
+    from spiral_env.agents.checkpoint import write_policy
 
     tensors, header = trainer.policy()
     write_policy(tmp_path, tensors, header)
@@ -122,7 +122,7 @@ def test_a_trained_checkpoint_plays_the_actions_of_the_networks_mode(policy: str
 def test_a_truncated_episode_is_valued_beyond_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from train.sb3 import Sb3Trainer, _Group
+    from spiral_env.training.algorithms.sb3 import Sb3Trainer, _Group
 
     constant = 1000.0
     monkeypatch.setattr(_Group, "values", lambda self, rows: torch.full((len(rows), 1), constant))
@@ -137,7 +137,7 @@ def test_a_truncated_episode_is_valued_beyond_its_end(monkeypatch: pytest.Monkey
 
 
 def test_no_minibatch_is_cut() -> None:
-    from train.sb3 import _batch_size
+    from spiral_env.training.algorithms.sb3 import _batch_size
 
     assert [_batch_size(*x) for x in ((1155, 231), (60, 59), (13, 5), (12, 1))] == [231, 30, 13, 12]
 
@@ -148,7 +148,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
 ) -> None:
     import torch
 
-    from train.sb3 import Sb3Trainer
+    from spiral_env.training.algorithms.sb3 import Sb3Trainer
 
     original = Sb3Trainer._learn
 
@@ -167,7 +167,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
 
 
 def test_a_killed_run_leaves_a_folder_that_can_be_used_and_resumed(tmp_path: Path) -> None:
-    from agents import load_policy
+    from spiral_env.agents import load_policy
 
     run = tmp_path / "run"
     command = [sys.executable, "-m", "spiral_env", "train", "--algo", "sb3-ppo", "--out", str(run)]

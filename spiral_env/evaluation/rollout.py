@@ -52,7 +52,7 @@ def run_episodes(
     """Play ``episodes`` episodes with one policy per role, on the scenario's held-out seeds from the ``seed``-th on.
 
     ``num_envs`` are played side by side; ``spread(function, jobs)`` plays these chunks elsewhere, as
-    ``train.distributed.fan_out`` does on a Ray cluster, with the same result.
+    ``spiral_env.training.cluster.fan_out`` does on a Ray cluster, with the same result.
 
     Raises:
         ValueError: ``episodes`` or ``num_envs`` is below 1, or a role has no policy.

@@ -76,9 +76,9 @@ def beside_peers(folder: Path | None) -> Figures:
 
 
 def _ippo_rate() -> float:
-    from train import TrainConfig
-    from train.ippo import LocalCritic
-    from train.ppo import Trainer
+    from spiral_env.training import TrainConfig
+    from spiral_env.training.algorithms.ippo import LocalCritic
+    from spiral_env.training.algorithms.ppo import Trainer
 
     trainer = Trainer(TrainConfig(), LocalCritic, central=False)
     trainer.iterate()

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from agents import load_policy
+from spiral_env.agents import load_policy
 from spiral_env.evaluation import EpisodeTable, run_episodes
 from spiral_env.evaluation.game import best_constant, constant_share, lever_ends
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from agents import load_policy
+from spiral_env.agents import load_policy
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import ROLES
+from spiral_env.training import TrainConfig, load_config, train
+from spiral_env.training.algorithms.ippo import LocalCritic
+from spiral_env.training.algorithms.mappo import CentralCritic
+from spiral_env.training.algorithms.ppo import Trainer
 from tests.benchmarks.timing import median_seconds
-from train import TrainConfig, load_config, train
-from train.ippo import LocalCritic
-from train.mappo import CentralCritic
-from train.ppo import Trainer
 
 __all__ = ["race", "trainers"]
 
@@ -122,7 +122,7 @@ class _Limit:
 @contextmanager
 def _sb3_rows(config: TrainConfig) -> Iterator[Callable[[], Any]]:
     """An iteration of ``--algo sb3-ppo``: stable-baselines3's networks and learning on rollouts of our batch."""
-    from train.sb3 import Sb3Trainer
+    from spiral_env.training.algorithms.sb3 import Sb3Trainer
 
     trainer = Sb3Trainer(replace(config, algo="sb3-ppo"))
     yield trainer.iterate

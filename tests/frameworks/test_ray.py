@@ -18,18 +18,18 @@ import ray
 from ray.cluster_utils import Cluster
 
 import spiral_env
-from agents import load_policy
 from frameworks.checks import RESULTS, ROOT, Record, replay, run_example, speeds
+from spiral_env.agents import load_policy
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import ROLES
 from spiral_env.spaces import agent_names
-from train import load_config
-from train.distributed import RayTrainer, cluster, fan_out
-from train.ranges import Span
-from train.run import stored_config
-from train.sweep import SweepConfig, summary, sweep
+from spiral_env.training import load_config
+from spiral_env.training.cluster import RayTrainer, cluster, fan_out
+from spiral_env.training.runs.ranges import Span
+from spiral_env.training.runs.run import stored_config
+from spiral_env.training.runs.sweep import SweepConfig, summary, sweep
 
-FRAMEWORK = {"title": "Ray", "package": "ray", "adapter": "train.distributed"}
+FRAMEWORK = {"title": "Ray", "package": "ray", "adapter": "spiral_env.training.cluster"}
 AGENTS = agent_names(8)
 STORE = 150 * 2**20
 SMALL = {"engine": "ray", "runners": 1, "num_envs": 16, "num_steps": 20, "minibatches": 4}
@@ -42,7 +42,7 @@ def _trainer(folder: Path, **settings: Any) -> RayTrainer:
 
 def _spiral(*words: str, without_ray: bool = False) -> subprocess.CompletedProcess[str]:
     absent = "sys.modules['ray'] = None; " if without_ray else ""
-    program = f"import sys; {absent}sys.argv[0] = 'spiral'; from spiral_env.cli import main; main()"
+    program = f"import sys; {absent}sys.argv[0] = 'spiral'; from spiral_env.commands import main; main()"
     return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
 
 
@@ -196,7 +196,7 @@ def test_a_node_killed_in_mid_run_costs_nothing_that_was_learned(tmp_path: Path)
     def healthy() -> str:
         return (_rows(folder / "runners.csv") or [{"healthy": "0"}])[-1]["healthy"]
 
-    program = "from spiral_env.cli import main; main()"
+    program = "from spiral_env.commands import main; main()"
     words = ["train", "--engine", "ray", "--ray-address", nodes.address, "--out", str(folder)]
     settings = ["runners=2", "num_envs=32", "num_steps=30", "minibatches=4", "max_seconds=500.0"]
     words += ["--timesteps", "630000", *(word for text in settings for word in ("--set", text)), "--json"]
@@ -256,7 +256,7 @@ def test_a_sweep_outlives_a_killed_node(tmp_path: Path) -> None:
     settings = ["num_envs=8", "num_steps=20", "minibatches=2", "timesteps=176000", "checkpoint_seconds=0.1"]
     words += ["--trials", "3", "--no-prune", "--episodes", "4", "--set-range", "hidden=16,32", "--json"]
     words += [word for text in settings for word in ("--set", text)]
-    program = "from spiral_env.cli import main; main()"
+    program = "from spiral_env.commands import main; main()"
     run = subprocess.Popen(
         [sys.executable, "-c", program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -304,7 +304,7 @@ def test_without_ray_the_engine_names_what_to_install() -> None:
 
 def test_the_checkpoint_is_of_the_projects_own_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    program = "from train import load_config, train; from pathlib import Path; import sys, json\n"
+    program = "from spiral_env.training import load_config, train; from pathlib import Path; import sys, json\n"
     program += f"train(load_config(None, {SMALL | {'timesteps': 1}!r}), Path('run'), quiet=True)"
     subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
     assert stored_config(Path("run")).engine == "ray"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.compiled import gae_columns
+from spiral_env.training.learning.compiled import gae_columns
 
 __all__ = ["gae"]
 

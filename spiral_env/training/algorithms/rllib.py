@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spiral_env import SpiralVectorEnv
 from spiral_env.adapters.rllib import SpiralBatch, SpiralEnvRunner, role_of
 from spiral_env.policy import STATUS_QUO, Uniform
 from spiral_env.roles import ROLES
-from train.config import TrainConfig
-from train.networks import Actor, Critic
-from train.normalise import Normaliser
+from spiral_env.training.learning.networks import Actor, Critic
+from spiral_env.training.learning.normalisation import Normaliser
+from spiral_env.training.runs.config import TrainConfig
+from spiral_env.vector_env import SpiralVectorEnv
 
 try:
     from ray.rllib.algorithms.ppo import PPOConfig

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.by_hand import HandNetwork
-from train.compiled import ppo_rows
-from train.flat import views
-from train.learner import Learner
-from train.losses import policy_loss, value_loss
+from spiral_env.training.learning.by_hand import HandNetwork
+from spiral_env.training.learning.compiled import ppo_rows
+from spiral_env.training.learning.flat import views
+from spiral_env.training.learning.learner import Learner
+from spiral_env.training.learning.losses import policy_loss, value_loss
 
 __all__ = ["Batch", "ByAutograd", "ByHand", "Gradient", "Weights"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents.checkpoint import NetworkPolicy
-from agents.constant import Constant
-from agents.scripted import Scripted
+from spiral_env.agents.checkpoint import NetworkPolicy
+from spiral_env.agents.constant import Constant
+from spiral_env.agents.scripted import Scripted
 from spiral_env.policy import Policy, StatusQuo, Uniform, check_role
 
 __all__ = ["Constant", "NetworkPolicy", "Scripted", "load_policy"]

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from train.config import TrainConfig
-from train.networks import Critic, linear
-from train.ppo import Trainer
-from train.run import Report, run
+from spiral_env.training.algorithms.ppo import Trainer
+from spiral_env.training.learning.networks import Critic, linear
+from spiral_env.training.runs.config import TrainConfig
+from spiral_env.training.runs.run import Report, run
 
 __all__ = ["CentralCritic", "train"]
 
@@ -39,5 +39,5 @@ class CentralCritic(Critic):
 def train(
     config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
 ) -> Path:
-    """Train; see ``train.run.run``."""
+    """Train; see ``spiral_env.training.runs.run.run``."""
     return run(Trainer(config, CentralCritic, central=True), folder, resume=resume, quiet=quiet, report=report)

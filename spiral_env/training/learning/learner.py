@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.by_hand import HandNetwork
-from train.compiled import sample
-from train.flat import Adam, flatten, length
-from train.losses import categorical_terms, gaussian_terms
-from train.networks import Actor
-from train.normalise import Normaliser
+from spiral_env.training.learning.by_hand import HandNetwork
+from spiral_env.training.learning.compiled import sample
+from spiral_env.training.learning.flat import Adam, flatten, length
+from spiral_env.training.learning.losses import categorical_terms, gaussian_terms
+from spiral_env.training.learning.networks import Actor
+from spiral_env.training.learning.normalisation import Normaliser
 
 __all__ = ["Learner"]
 

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from spiral_env import SpiralVectorEnv
 from spiral_env.policy import STATUS_QUO
 from spiral_env.roles import ROLES
-from train.config import TrainConfig
-from train.gradients import Weights
-from train.learner import CriticFactory, Learner
-from train.networks import Actor
-from train.rollout import Player
-from train.torch_state import layer_tensors
-from train.update import Rule, Updater
+from spiral_env.training.learning.gradients import Weights
+from spiral_env.training.learning.learner import CriticFactory, Learner
+from spiral_env.training.learning.networks import Actor
+from spiral_env.training.learning.rollout import Player
+from spiral_env.training.learning.torch_state import layer_tensors
+from spiral_env.training.learning.update import Rule, Updater
+from spiral_env.training.runs.config import TrainConfig
+from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["Trainer"]
 

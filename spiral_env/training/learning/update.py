@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spiral_env.roles import ROLES
-from train.flat import clip_
-from train.gradients import Batch, ByAutograd, ByHand, Gradient, Weights
-from train.learner import Learner
-from train.rollout import Rollout
+from spiral_env.training.learning.flat import clip_
+from spiral_env.training.learning.gradients import Batch, ByAutograd, ByHand, Gradient, Weights
+from spiral_env.training.learning.learner import Learner
+from spiral_env.training.learning.rollout import Rollout
 
 __all__ = ["Rule", "Updater"]
 

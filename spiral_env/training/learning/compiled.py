@@ -52,7 +52,7 @@ def sample(logits, counts, draws, actions, log_p):  # type: ignore[no-untyped-de
 def ppo_rows(  # type: ignore[no-untyped-def]
     logits, values, counts, cells, actions, old_log_p, advantages, targets, weights, d_logits, d_values, sums
 ):
-    """PPO's loss of minibatch rows and its gradient by logits and values, term by term as in ``train.losses``.
+    """PPO's loss of minibatch rows and its gradient by logits and values, term by term as in ``losses``.
 
     Args:
         logits: ``[B, L * K]``, row b is agent ``b % A`` of cell ``cells[b // A]``.
@@ -116,7 +116,7 @@ def ppo_rows(  # type: ignore[no-untyped-def]
 
 @entry_point
 def gae_columns(rewards, values, last_values, ends, end_values, gamma, gae_lambda, advantages):  # type: ignore[no-untyped-def]
-    """Advantages ``[T, N]`` of independent columns; see ``train.returns.gae``."""
+    """Advantages ``[T, N]`` of independent columns; see ``spiral_env.training.learning.returns.gae``."""
     following, carry = last_values.copy(), np.zeros_like(last_values)
     for t in range(rewards.shape[0] - 1, -1, -1):
         for n in range(rewards.shape[1]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.compiled import normalise
+from spiral_env.training.learning.compiled import normalise
 
 __all__ = ["Normaliser"]
 

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spiral_env import SpiralVectorEnv
 from spiral_env.policy import STATUS_QUO
 from spiral_env.roles import ROLES
-from train.config import TrainConfig
-from train.flat import Adam
-from train.normalise import Normaliser
-from train.run import Report, run
+from spiral_env.training.learning.flat import Adam
+from spiral_env.training.learning.normalisation import Normaliser
+from spiral_env.training.runs.config import TrainConfig
+from spiral_env.training.runs.run import Report, run
+from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["EsTrainer", "train"]
 
@@ -207,5 +207,5 @@ class EsTrainer:
 def train(
     config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
 ) -> Path:
-    """Train; see ``train.run.run``."""
+    """Train; see ``spiral_env.training.runs.run.run``."""
     return run(EsTrainer(config), folder, resume=resume, quiet=quiet, report=report)

@@ -13,12 +13,12 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import set_random_seed
 
-from spiral_env import SpiralVectorEnv
 from spiral_env.roles import NUM_LEVERS, ROLES
-from train.config import TrainConfig
-from train.normalise import Normaliser
-from train.run import Report, run
-from train.torch_state import adam_tensors, layer_tensors, load_adam
+from spiral_env.training.learning.normalisation import Normaliser
+from spiral_env.training.learning.torch_state import adam_tensors, layer_tensors, load_adam
+from spiral_env.training.runs.config import TrainConfig
+from spiral_env.training.runs.run import Report, run
+from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["Sb3Trainer", "train"]
 

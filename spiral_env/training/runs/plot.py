@@ -10,8 +10,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from agents import load_policy
-from agents.checkpoint import read_policy
+from spiral_env.agents import load_policy
+from spiral_env.agents.checkpoint import read_policy
 from spiral_env.evaluation import EpisodeTable, run_episodes
 from spiral_env.files import write_atomically
 from spiral_env.roles import LEVERS, ROLES

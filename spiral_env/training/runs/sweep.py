@@ -24,14 +24,14 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from agents import load_policy
+from spiral_env.agents import load_policy
 from spiral_env.evaluation import run_episodes
 from spiral_env.files import write_atomically
 from spiral_env.roles import ROLES
-from train import train
-from train.config import TrainConfig
-from train.ranges import Ranges, check_ranges, plain, ranges_from, start_point, suggest
-from train.run import Diverged, Report, lived_seconds
+from spiral_env.training import train
+from spiral_env.training.runs.config import TrainConfig
+from spiral_env.training.runs.ranges import Ranges, check_ranges, plain, ranges_from, start_point, suggest
+from spiral_env.training.runs.run import Diverged, Report, lived_seconds
 
 __all__ = ["SweepConfig", "run_trial", "summary", "sweep"]
 
@@ -101,7 +101,7 @@ def sweep(
 ) -> Path:
     """Play trials until there are ``config.trials``; without a config go on with the sweep in the folder.
 
-    ``spread(function, jobs)`` places the workers, for example ``train.distributed.fan_out``: on any machine that sees
+    ``spread(function, jobs)`` places the workers, for example ``training.cluster.fan_out``: on any machine that sees
     the folder. It must run the job of a machine that died again; that worker goes on with the stored run.
 
     Raises:

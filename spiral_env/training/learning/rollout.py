@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from spiral_env import SpiralVectorEnv
 from spiral_env.roles import ROLES
-from train.learner import Learner
-from train.normalise import Normaliser
-from train.returns import gae
+from spiral_env.training.learning.learner import Learner
+from spiral_env.training.learning.normalisation import Normaliser
+from spiral_env.training.learning.returns import gae
+from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["Player", "RoleRollout", "Rollout"]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from train.config import ALGOS, TrainConfig, load_config, parse_override
-from train.run import Report
+from spiral_env.training.runs.config import ALGOS, TrainConfig, load_config, parse_override
+from spiral_env.training.runs.run import Report
 
 __all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override", "train"]
 
-_MODULES = {"ippo": "train.ippo", "mappo": "train.mappo", "es": "train.es", "sb3-ppo": "train.sb3"}
+_MODULES = {"ippo": "algorithms.ippo", "mappo": "algorithms.mappo", "es": "algorithms.es", "sb3-ppo": "algorithms.sb3"}
 
 
 def train(
@@ -27,6 +27,6 @@ def train(
         OSError: the folder cannot be written.
         KeyboardInterrupt: Ctrl-C, after what is learned was stored.
     """
-    module = import_module("train.distributed" if config.engine == "ray" else _MODULES[config.algo])
+    module = import_module(f"{__name__}.{'cluster' if config.engine == 'ray' else _MODULES[config.algo]}")
     function: Callable[..., Path] = module.train
     return function(config, folder, resume=resume, quiet=quiet, report=report)

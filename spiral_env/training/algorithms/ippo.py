@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from train.config import TrainConfig
-from train.networks import Critic
-from train.ppo import Trainer
-from train.run import Report, run
+from spiral_env.training.algorithms.ppo import Trainer
+from spiral_env.training.learning.networks import Critic
+from spiral_env.training.runs.config import TrainConfig
+from spiral_env.training.runs.run import Report, run
 
 __all__ = ["LocalCritic", "train"]
 
@@ -29,5 +29,5 @@ class LocalCritic(Critic):
 def train(
     config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
 ) -> Path:
-    """Train; see ``train.run.run``."""
+    """Train; see ``spiral_env.training.runs.run.run``."""
     return run(Trainer(config, LocalCritic, central=False), folder, resume=resume, quiet=quiet, report=report)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from train.config import TrainConfig, parse_override
+from spiral_env.training.runs.config import TrainConfig, parse_override
 
 __all__ = ["Ranges", "Span", "check_ranges", "load_ranges", "parse_range", "start_point", "suggest"]
 

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from spiral_env.roles import ROLES
-from train.config import TrainConfig
-from train.run import Report, run
-from train.torch_state import adam_tensors, layer_tensors, load_adam
+from spiral_env.training.learning.torch_state import adam_tensors, layer_tensors, load_adam
+from spiral_env.training.runs.config import TrainConfig
+from spiral_env.training.runs.run import Report, run
 
 try:
     import ray
@@ -27,7 +27,7 @@ except ModuleNotFoundError as error:
     raise ImportError(f"no module {error.name}: pip install 'spiral-env[train,rllib]'") from None
 
 if TYPE_CHECKING:
-    from train.rllib import RoleModule
+    from spiral_env.training.algorithms.rllib import RoleModule
 
 __all__ = ["RayTrainer", "cluster", "fan_out", "train"]
 
@@ -142,7 +142,7 @@ class RayTrainer:
             ValueError: the cluster has fewer cores than runners.
         """
         if self._algorithm is None:
-            from train.rllib import ppo_config
+            from spiral_env.training.algorithms.rllib import ppo_config
 
             cores = int(ray.cluster_resources().get("CPU", 0))
             if cores < self.config.runners:
@@ -256,7 +256,7 @@ class RayTrainer:
 def train(
     config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
 ) -> Path:
-    """Train on the cluster at ``config.ray_address``, or on one of this machine; see ``train.run.run``.
+    """Train on the cluster at ``config.ray_address``, or on one of this machine; see ``runs.run.run``.
 
     Raises:
         ValueError: the folder or the config does not fit, or a loss is no longer a number.

@@ -20,9 +20,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agents.checkpoint import write_policy
+from spiral_env.agents.checkpoint import write_policy
 from spiral_env.files import write_atomically
-from train.config import TrainConfig
+from spiral_env.training.runs.config import TrainConfig
 
 __all__ = ["OUTCOMES", "Diverged", "Learns", "Report", "lived_seconds", "run", "stored_config"]
 

@@ -1,0 +1,47 @@
+"""Options and set-up that commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["AsJson", "Engine", "RayAddress", "Spec", "World", "load_team", "missing_extra", "spread_over"]
+
+World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Engine = Annotated[str | None, typer.Option(help="local, or ray: on a Ray cluster.  [default: local]")]
+RayAddress = Annotated[str | None, typer.Option(help="Ray cluster to join.  [default: one on this machine]")]
+Spec = Annotated[str, typer.Option(help="uniform, status_quo, scripted, constant:e1,..,e5 or a run's folder.")]
+
+
+def load_team(specs: dict[str, str]) -> dict[str, Any]:
+    from spiral_env.agents import load_policy
+
+    return {role: load_policy(spec, role) for role, spec in specs.items()}
+
+
+@contextmanager
+def spread_over(engine: str | None, address: str | None) -> Iterator[Callable[..., list[Any]] | None]:
+    """How jobs are spread: None plays them here, in turn."""
+    if engine not in (None, "local", "ray"):
+        raise ValueError(f"engine must be one of local, ray, got {engine!r}")
+    if engine != "ray" and address is not None:
+        raise ValueError(f"--ray-address must be left out without --engine ray, got {address!r}")
+    if engine != "ray":
+        yield None
+        return
+    try:
+        from spiral_env.training.cluster import cluster, fan_out
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from None
+    # Ray tells of dead nodes, to its very end, on the standard output, which is for results.
+    with redirect_stdout(sys.stderr), cluster(address or ""):
+        yield fan_out
+
+
+def missing_extra(error: ModuleNotFoundError) -> ImportError:
+    return ImportError(f"no module {error.name}: this needs the checkout and pip install 'spiral-env[train]'")

@@ -1,0 +1,47 @@
+"""`spiral calibrate`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from spiral_env.commands._options import AsJson, World
+from spiral_env.commands._output import emit
+
+
+def calibrate(
+    scenario: World = "baseline-v0",
+    episodes: Annotated[int, typer.Option(min=2, help="Episodes of the average firm.")] = 2048,
+    write: Annotated[bool, typer.Option(help="Store the solved values in the package's baseline.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Solve the constants that facts fix; print every fact's target beside what is measured."""
+    from rich.table import Table
+
+    from spiral_env import calibration
+
+    if write and scenario != "baseline-v0":
+        raise ValueError(
+            f"write must be left out unless scenario is baseline-v0, which holds the values, got {scenario}"
+        )
+    solution = calibration.solve(scenario, episodes)
+    table = Table(title=f"facts under the average firm, {episodes} episodes, mean [95 % interval]")
+    for column in ("no.", "fact", "target", "measured", "ok"):
+        table.add_column(column)
+    rows: list[dict[str, Any]] = []
+    for fact in calibration.facts(scenario, episodes, solution=solution):
+        m = fact.measured
+        rows.append({"number": fact.number, "fact": fact.name, "target": [fact.low, fact.high], "measured": list(m)})
+        rows[-1]["ok"] = fact.ok
+        shown = f"{m.mean:.4g} [{m.low:.4g}, {m.high:.4g}]"
+        table.add_row(fact.number, fact.name, f"{fact.low:.4g} .. {fact.high:.4g}", shown, "yes" if fact.ok else "NO")
+    text = "\n".join(f"{name:<16} {value}" for name, value in solution.params.items())
+    if not as_json:
+        print(f"solved:\n{text}")
+    emit(as_json, {"solved": solution.params, "facts": rows}, table)
+    missed = [row["fact"] for row in rows if not row["ok"]]
+    if write and missed:
+        raise ValueError(f"facts must lie in their targets to be stored, got outside: {'; '.join(missed)}")
+    if write:
+        calibration.store(solution)

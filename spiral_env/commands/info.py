@@ -1,0 +1,54 @@
+"""`spiral info`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from spiral_env.commands._options import AsJson
+from spiral_env.commands._output import emit
+
+
+def info(
+    role: Annotated[str | None, typer.Option(help="Show this role's levers and observations instead.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Versions, cache folder and which extras are present; or what a role may do and see."""
+    if role is not None:
+        _role_info(role, as_json)
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    from spiral_env.core._jit import cache_folder
+
+    data: dict[str, str] = {"compile cache": str(cache_folder()), "cores": str(os.cpu_count())}
+    for name in ("spiral-env", "numpy", "numba", "gymnasium", "pettingzoo", "torch", "stable-baselines3"):
+        try:
+            data[name] = version(name)
+        except PackageNotFoundError:
+            data[name] = "absent (extra train)"
+    emit(as_json, data, "\n".join(f"{k:<20} {v}" for k, v in data.items()))
+
+
+def _role_info(role: str, as_json: bool) -> None:
+    from rich.console import Group
+    from rich.table import Table
+
+    from spiral_env.policy import check_role
+    from spiral_env.roles import FEATURES, LEVERS
+
+    check_role(role)
+    levers = Table(title=f"levers of {role}")
+    seen = Table(title=f"observation of {role}, float32 [{len(FEATURES[role])}]")
+    for column in ("lever", "kind", "low", "middle", "high", "unit", "what it does"):
+        levers.add_column(column)
+    for x in LEVERS[role]:
+        levers.add_row(x.name, x.kind, *x.options, x.unit, x.note)
+    for column in ("feature", "low", "high", "unit"):
+        seen.add_column(column)
+    for f in FEATURES[role]:
+        seen.add_row(f.name, f"{f.low:g}", f"{f.high:g}", f.unit)
+    data = {"levers": [x._asdict() for x in LEVERS[role]], "observation": [f._asdict() for f in FEATURES[role]]}
+    emit(as_json, data, Group(levers, seen))

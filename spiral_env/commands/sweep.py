@@ -1,0 +1,68 @@
+"""`spiral sweep`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spiral_env.commands._options import AsJson, Engine, RayAddress, missing_extra, spread_over
+from spiral_env.commands._output import emit
+
+
+def sweep(
+    out: Annotated[Path, typer.Option(help="The sweep's folder.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Runs in all.  [default: 20]")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes side by side; more may join with --resume.")] = 1,
+    ranges: Annotated[Path | None, typer.Option(help="TOML file of what is searched.")] = None,
+    set_range: Annotated[list[str] | None, typer.Option(help="name=low:high, name=low:high:log or name=a,b,c.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters of all runs.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, for all runs.")] = None,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="Held-out episodes that score a run.  [default: 200]")
+    ] = None,
+    prune: Annotated[bool | None, typer.Option(help="End runs that fall behind.  [default: prune]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep in --out.")] = False,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search hyperparameters: one training run a trial, scored by ecosystem value; the best as TOML in best.toml."""
+    try:
+        import spiral_env.training as training
+        from spiral_env.training.runs import sweep as sweeping
+        from spiral_env.training.runs.ranges import load_ranges, parse_range
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from None
+    asked = None
+    given: dict[str, Any] = {"--ranges": ranges, "--set-range": set_range, "--config": config, "--set": set_}
+    given |= {"--episodes": episodes, "--prune": prune}
+    kept = [name for name, value in given.items() if value is not None]
+    if resume and kept:
+        raise ValueError(f"{kept[0]} must be left out with --resume: the sweep keeps its own")
+    if not resume:
+        searched = (load_ranges(ranges) if ranges else {}) | dict(parse_range(text) for text in set_range or [])
+        base = training.load_config(config, dict(training.parse_override(text) for text in set_ or []))
+        asked = sweeping.SweepConfig(base, searched, trials or 20, episodes or 200, prune is not False)
+    try:
+        with spread_over(engine, ray_address) as spread:
+            sweeping.sweep(out, asked, trials=trials, workers=workers, quiet=as_json, spread=spread)
+    except KeyboardInterrupt:
+        print(f"stopped; every run is in {out}; go on with: spiral sweep --out {out} --resume", file=sys.stderr)
+        raise SystemExit(130) from None
+    data = sweeping.summary(out)
+    emit(as_json, data, _trial_table(data))
+
+
+def _trial_table(data: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"best: {data['best']}")
+    rows = [{k: v for k, v in row.items() if k not in ("run", "last_rung")} for row in data["trials"]]
+    for name in rows[0] if rows else ():
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
+    return table

@@ -1,0 +1,1 @@
+"""A run and what surrounds it: its config, its folder and resume, sweeps over hyperparameters, plots."""
