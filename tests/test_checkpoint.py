@@ -18,7 +18,6 @@ from safetensors.numpy import load_file, save_file
 from spiral_env.agents import NetworkPolicy, load_policy
 from spiral_env.agents.checkpoint import read_policy, write_policy
 from spiral_env.evaluation import run_episodes
-from spiral_env.files import write_atomically
 from spiral_env.roles import FEATURES, ROLES
 from spiral_env.spaces import Options
 
@@ -259,22 +258,6 @@ def test_every_tensor_is_needed(tmp_path: Path) -> None:
             save_file({k: x for k, x in whole.items() if k != name}, tmp_path / "policy.safetensors")
             with pytest.raises(ValueError, match="no usable tensor"):
                 read_policy(tmp_path)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = tmp_path / "file"
-    write_atomically(target, b"old")
-
-    def full(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:1])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(target, b"new")
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-    assert target.read_bytes() == b"old"
 
 
 def test_an_unknown_policy_says_what_is_allowed() -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json_text", "check_writable", "emit"]
+__all__ = ["as_json_text", "emit"]
 
 
 def emit(as_json: bool, data: Any, show: Any) -> None:
@@ -32,15 +30,3 @@ def as_json_text(data: Any) -> str:
         return None if isinstance(x, float) and not math.isfinite(x) else x
 
     return json.dumps(plain(data), indent=1, allow_nan=False)
-
-
-def check_writable(path: Path | None) -> None:
-    """Refuse an output that cannot be written, before long work."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"output {path} cannot be written: {error.strerror} ({error.filename})") from None
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ValueError(f"output {path} cannot be written")

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from spiral_env.commands._options import AsJson, missing_extra
-from spiral_env.commands._output import check_writable, emit
+from spiral_env.commands._output import emit
+from spiral_env.files import check_writable
 
 
 def bench(

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from spiral_env.commands._options import AsJson, Engine, RayAddress, Spec, World, load_team, spread_over
-from spiral_env.commands._output import as_json_text, check_writable, emit
-from spiral_env.files import write_atomically
+from spiral_env.commands._output import as_json_text, emit
+from spiral_env.files import check_writable, write_atomically
 
 _SPEC = re.compile(r"constant:[^\s,]*(?:,[.\d][^\s,]*)*|[^\s,]+")
 

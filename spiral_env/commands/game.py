@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from spiral_env.commands._options import AsJson, World, load_team
-from spiral_env.commands._output import as_json_text, check_writable, emit
-from spiral_env.files import write_atomically
+from spiral_env.commands._output import as_json_text, emit
+from spiral_env.files import check_writable, write_atomically
 
 
 def game(

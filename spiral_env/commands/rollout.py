@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from spiral_env.commands._options import AsJson, Spec, World, load_team
-from spiral_env.commands._output import check_writable, emit
-from spiral_env.files import write_atomically
+from spiral_env.commands._output import emit
+from spiral_env.files import check_writable, write_atomically
 
 
 def rollout(
