@@ -156,3 +156,89 @@ def test_files_that_extend_each_other_are_refused(tmp_path) -> None:
     (tmp_path / "b.toml").write_text(f'extends = "{tmp_path}/a.toml"\n')
     with pytest.raises(ValueError, match="extends itself"):
         spiral_env.load_scenario(tmp_path / "a.toml")
+
+
+# -- canonical text and hash ------------------------------------------------------------------------------------------
+
+MINE = """
+id = "mine-v1"
+title = "Mine"
+num_smes = 5
+train_seeds = [100, 200]
+held_out_seeds = [0, 50]
+[params]
+spill = 0.3
+market_mean = [0.01, 0.004]
+[ranges]
+arrival_rate = [0.5, 1.2]
+"""
+
+
+def _hash(tmp_path, text: str) -> str:
+    (tmp_path / "x.toml").write_text(text)
+    return spiral_env.load_scenario(tmp_path / "x.toml").hash
+
+
+@pytest.mark.parametrize("scenario_id", IDS)
+def test_a_scenario_comes_back_from_its_toml(scenario_id: str, tmp_path) -> None:
+    scenario = spiral_env.load_scenario(scenario_id)
+    (tmp_path / "x.toml").write_text(scenario.to_toml())
+    again = spiral_env.load_scenario(tmp_path / "x.toml")
+    assert again == scenario
+    assert again.to_toml() == scenario.to_toml()
+    assert again.hash == scenario.hash
+
+
+def test_a_text_with_every_sign_comes_back_from_toml(tmp_path) -> None:
+    title = "".join(map(chr, range(1, 0x300))) + '[/eu] \u2028 \U0001f600 """'
+    scenario = Scenario(id="mine-v1", title=title, description=title)
+    (tmp_path / "x.toml").write_bytes(scenario.to_toml().encode())
+    assert spiral_env.load_scenario(tmp_path / "x.toml") == scenario
+
+
+def test_every_scenario_has_a_hash_of_its_own() -> None:
+    assert len({spiral_env.load_scenario(x).hash for x in IDS}) == len(IDS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("mine-v1", "yours-v7"),
+        ('"Mine"', '"Another title"'),
+        ("spill = 0.3", "spill = 3e-1"),
+        ("[params]", "[params]\nattacks = 1"),
+        ("[params]", "[params]\narrival_rate = 0.7"),
+        ("spill = 0.3\nmarket_mean = [0.01, 0.004]", "market_mean = [1e-2, 4e-3]\nspill = 0.30"),
+        ("[ranges]", "kev_share = 0.02\n[ranges]\nkev_share = [0.015, 0.015]"),
+    ],
+)
+def test_equal_worlds_have_equal_hashes(old: str, new: str, tmp_path) -> None:
+    assert old in MINE
+    assert _hash(tmp_path, MINE.replace(old, new)) == _hash(tmp_path, MINE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("num_smes = 5", "num_smes = 6"),
+        ("[params]", "max_cycles = 12\n[params]"),
+        ("[100, 200]", "[100, 201]"),
+        ("[0, 50]", "[0, 51]"),
+        ("spill = 0.3", "spill = 0.30000000000000004"),
+        ("0.004]", "0.005]"),
+        ("1.2]", "1.3]"),
+    ],
+)
+def test_other_worlds_have_other_hashes(old: str, new: str, tmp_path) -> None:
+    assert old in MINE
+    assert _hash(tmp_path, MINE.replace(old, new)) != _hash(tmp_path, MINE)
+
+
+def test_a_scenario_has_one_hash_by_id_and_by_path() -> None:
+    with resources.as_file(resources.files("spiral_env.scenarios") / "procedural-v0.toml") as path:
+        assert spiral_env.load_scenario(path).hash == spiral_env.load_scenario("procedural-v0").hash
+
+
+def test_a_range_of_one_value_sets_that_value() -> None:
+    scenario = Scenario(id="mine-v1", title="x", ranges={"arrival_rate": [0.5, 0.5]})
+    assert (opened(scenario.world(), range(2)).params["arrival_rate"] == 0.5).all()

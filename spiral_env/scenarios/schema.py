@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -106,9 +108,10 @@ class Scenario(BaseModel):
         return self
 
     def value(self, name: str) -> Value:
-        """The value in force of one parameter."""
+        """The value in force of one parameter; of a procedural world's, the one it has where it is not drawn."""
         _known(name)
-        return self.params.get(name, _TABLE[name].default)
+        low, high = self.ranges.get(name, (0.0, 1.0))
+        return low if low == high else self.params.get(name, _TABLE[name].default)
 
     def episode_seed(self, seed: int, episode: int) -> int:
         """Seed of the n-th episode after ``reset(seed)``: ``seed`` itself, then drawn from ``train_seeds``."""
@@ -138,22 +141,39 @@ class Scenario(BaseModel):
                 raise TypeError(f"{name} must be an integer, got {got!r}")
             if not 1 <= got <= high:
                 raise ValueError(f"{name} must be in [1, {high}], got {got}")
-        return World(dict(self.params), dict(self.ranges), starting_law(), int(smes), int(cycles))
+        values = {**self.params, **{name: self.value(name) for name in self.ranges}}
+        return World(values, dict(self.ranges), starting_law(), int(smes), int(cycles))
 
     def to_toml(self) -> str:
-        """The scenario as TOML that loads to an equal one."""
-        import json
-
-        lines = [f"id = {json.dumps(self.id)}", f"title = {json.dumps(self.title, ensure_ascii=False)}"]
-        lines.append(f"description = {json.dumps(self.description, ensure_ascii=False)}")
-        lines += [f"num_smes = {self.num_smes}", f"max_cycles = {self.max_cycles}"]
-        lines.append(f"train_seeds = [{self.train_seeds[0]}, {self.train_seeds[1]}]")
-        lines.append(f"held_out_seeds = [{self.held_out_seeds[0]}, {self.held_out_seeds[1]}]")
-        lines.append(f"known_answer = {json.dumps(self.known_answer, ensure_ascii=False)}")
+        """The scenario as TOML that loads to an equal one; equal scenarios give equal text."""
+        keys = ("id", "title", "description", "num_smes", "max_cycles", "train_seeds", "held_out_seeds", "known_answer")
+        lines = [f"{key} = {_toml(getattr(self, key))}" for key in keys]
         for table, content in (("params", self.params), ("ranges", self.ranges)):
-            lines.append(f"\n[{table}]")
-            lines += [f"{k} = {list(v) if isinstance(v, tuple) else v}" for k, v in sorted(content.items())]
+            lines += ["", f"[{table}]", *(f"{name} = {_toml(content[name])}" for name in sorted(content))]
         return "\n".join(lines) + "\n"
+
+    @property
+    def hash(self) -> str:
+        """What tells worlds apart: equal for equal worlds, whatever their names and however they were written.
+
+        The first 16 hex digits of the SHA-256 of the canonical TOML of every number in force (sizes, seeds, all
+        parameters, ranges) and of the law of the starting backlog.
+        """
+        drawn = {name: (low, high) for name, (low, high) in self.ranges.items() if low < high}
+        params = {q.name: self.value(q.name) for q in PARAMETERS if q.name not in drawn}
+        bare = {"id": "world-v0", "title": "", "description": "", "known_answer": "", "params": params, "ranges": drawn}
+        digest = hashlib.sha256(self.model_copy(update=bare).to_toml().encode())
+        digest.update(starting_law().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _toml(value: Any) -> str:
+    """A text, number or list as TOML, one way each: ``-0.0`` as ``0.0``, floats with all their digits."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return repr(value + 0)
 
 
 _SWITCHES = tuple(q.name for q in PARAMETERS if q.group == "switches")
