@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-import gymnasium
-import pettingzoo
-from pettingzoo import AECEnv
-from pettingzoo.utils import wrappers
-from pettingzoo.utils.conversions import parallel_to_aec
-
-from spiral_env.parallel_env import parallel_env
+if TYPE_CHECKING:
+    from pettingzoo import AECEnv
 
 __all__ = ["env", "register_ids"]
 
@@ -21,20 +22,65 @@ _PETTINGZOO_ID = "spiral_env/Spiral-v0"
 
 def env(scenario: Any = "baseline-v0", **options: Any) -> AECEnv:
     """The agent-by-agent (AEC) environment, by PettingZoo's own conversion; options as in ``parallel_env``."""
+    from pettingzoo.utils import wrappers
+    from pettingzoo.utils.conversions import parallel_to_aec
+
+    from spiral_env.parallel_env import parallel_env
+
     return wrappers.OrderEnforcingWrapper(parallel_to_aec(parallel_env(scenario, **options)))
 
 
 def register_ids() -> None:
-    """Register our ids once."""
-    if _GYMNASIUM_ID not in gymnasium.registry:
-        gymnasium.register(
+    """Register our ids, once, in each registry that is loaded; in the others as soon as they are."""
+    for name, register in (("gymnasium", _register_gymnasium), ("pettingzoo", _register_pettingzoo)):
+        if name in sys.modules:
+            register()
+        elif not any(isinstance(x, _AfterImport) and x.name == name for x in sys.meta_path):
+            sys.meta_path.insert(0, _AfterImport(name, register))
+
+
+class _AfterImport(MetaPathFinder):
+    """Calls ``then`` once a module is loaded, so that importing us need not load it."""
+
+    def __init__(self, name: str, then: Callable[[], None]) -> None:
+        self.name, self.then = name, then
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module's own spec, whose loader ends by calling ``then``; this finder has done its work."""
+        if fullname != self.name:
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_then_tell(module: ModuleType) -> None:
+                load(module)
+                self.then()
+
+            spec.loader.exec_module = load_then_tell  # type: ignore[method-assign]
+        return spec
+
+
+def _register_gymnasium() -> None:
+    from gymnasium.envs.registration import register, registry
+
+    if _GYMNASIUM_ID not in registry:
+        register(
             id=_GYMNASIUM_ID,
             entry_point="spiral_env.single_role_env:SingleRoleEnv",
             vector_entry_point="spiral_env.single_role_vector_env:SingleRoleVectorEnv",
         )
-    if _TUPLE_ID not in gymnasium.registry:
+    if _TUPLE_ID not in registry:
         # Rewards are a list, one per agent: the checker of single-agent environments would warn at each step.
-        gymnasium.register(id=_TUPLE_ID, entry_point="spiral_env.tuple_env:TupleEnv", disable_env_checker=True)
+        register(id=_TUPLE_ID, entry_point="spiral_env.tuple_env:TupleEnv", disable_env_checker=True)
+
+
+def _register_pettingzoo() -> None:
+    import pettingzoo
+
     registry = getattr(pettingzoo, "parallel_registry", None)
     if registry is not None and _PETTINGZOO_ID not in registry:
         pettingzoo.register("parallel", _PETTINGZOO_ID, "spiral_env.parallel_env:parallel_env")
