@@ -1,14 +1,36 @@
-"""The Policy protocol, and the two policies that need nothing: the status quo and uniform play."""
+"""The Policy protocol, how a policy is asked, and two policies that need nothing: the status quo and uniform play.
+
+Whoever plays policies does so through ``reset_policy`` and ``ask_policy``: a policy is handed copies alone, and what
+it answers is copied and checked.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+import hashlib
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
 
-__all__ = ["STATUS_QUO", "Policy", "StatusQuo", "Uniform", "check_role"]
+__all__ = [
+    "STATUS_QUO",
+    "Policy",
+    "StatusQuo",
+    "Uniform",
+    "ask_policy",
+    "check_policy",
+    "check_role",
+    "episode_keys",
+    "reset_policy",
+    "told_reason",
+]
+
+_SLACK = 1e-6
+"""What rounding may add to an effort."""
 
 STATUS_QUO: dict[str, tuple[float, ...]] = {
     "it": (0.5, 0.5, 0.5, 0.5, 0.5),
@@ -32,13 +54,89 @@ class Policy(Protocol):
 
     name: str
 
-    def reset(self, seeds: np.ndarray) -> None:
-        """Clear memory for new episodes; int64 ``[E]``, one episode seed per environment."""
+    def reset(self, keys: np.ndarray) -> None:
+        """Clear memory for new episodes; int64 ``[E]``, a key for the policy's own draws in each of them.
+
+        Keys do not tell the seeds of the worlds, and the array is the policy's to keep.
+        """
         ...
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Float32 ``[E, A, O]`` (the role's own features) to efforts float64 ``[E, A, 5]`` in [0, 1]."""
+        """Float32 ``[E, A, O]`` (the role's own features) to efforts ``[E, A, 5]`` in [0, 1], array or lists."""
         ...
+
+
+def episode_keys(numbers: Iterable[int]) -> np.ndarray:
+    """A key in [0, 2^63) for each number, by a hash that cannot be turned round: a fresh int64 ``[E]``."""
+    digests = (hashlib.sha256(b"key of a policy's draws: %d" % int(number)).digest() for number in numbers)
+    return np.array([int.from_bytes(digest[:8], "little") >> 1 for digest in digests], dtype=np.int64)
+
+
+def check_policy(role: str, policy: Any) -> Policy:
+    """The policy, if it is one.
+
+    Raises:
+        TypeError: it is not an object with ``name``, ``reset`` and ``act``.
+    """
+    if isinstance(policy, type) or not isinstance(policy, Policy):
+        raise TypeError(f"policy of {role} must be an object with name, reset() and act(), got {policy!r:.80}")
+    return policy
+
+
+def reset_policy(policy: Policy, role: str, keys: np.ndarray) -> None:
+    """Open episodes of a policy with a copy of ``keys``.
+
+    Raises:
+        ValueError: the policy failed; the line names it, its role and where.
+    """
+    _call(policy, role, "reset", keys)
+
+
+def ask_policy(policy: Policy, role: str, observation: np.ndarray) -> np.ndarray:
+    """Efforts, float64 ``[E, A, 5]`` of our own, for a copy of ``observation`` ``[E, A, O]``.
+
+    Raises:
+        ValueError: the policy failed, or its answer is no array of efforts; the line names it and its role.
+    """
+    shape = (*observation.shape[:2], NUM_LEVERS)
+    answer = _call(policy, role, "act", observation)
+    wanted = f"{_called(policy, role)} must give efforts in [0, 1] of shape {shape}"
+    try:
+        given = np.asarray(answer)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{wanted}: {told_reason(error)}") from None
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"{wanted}, got {type(answer).__name__} of {given.dtype}")
+    if given.shape != shape:
+        raise ValueError(f"{wanted}, got shape {given.shape}")
+    efforts = np.array(given, dtype=np.float64)
+    wrong = np.argwhere(~((efforts >= -_SLACK) & (efforts <= 1.0 + _SLACK)))
+    if len(wrong):
+        lever = LEVERS[role][wrong[0][-1]].name
+        raise ValueError(f"{wanted}, got {lever} {efforts[tuple(wrong[0])]:g}")
+    return efforts.clip(0.0, 1.0)
+
+
+def _call(policy: Policy, role: str, method: str, given: np.ndarray) -> Any:
+    try:
+        return getattr(policy, method)(given.copy())
+    except Exception as error:
+        raise ValueError(f"{_called(policy, role)} failed in {method}(): {told_reason(error)}") from error
+
+
+def _called(policy: Policy, role: str) -> str:
+    return f"policy {policy.name!s:.80} of {role}"
+
+
+def told_reason(error: BaseException) -> str:
+    """Kind and first line of an error, and the line of the called code's file that it came from."""
+    lines = str(error).splitlines() or [""]
+    reason = f"{type(error).__name__}: {lines[0]:.200}".removesuffix(": ")
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    if not frames:
+        return reason
+    line = [frame.lineno for frame in frames if frame.filename == frames[0].filename][-1]
+    return f"{reason} ({Path(frames[0].filename).name}, line {line})"
 
 
 class StatusQuo:
@@ -50,7 +148,7 @@ class StatusQuo:
         """For one role."""
         self._efforts = np.array(STATUS_QUO[check_role(role)])
 
-    def reset(self, seeds: np.ndarray) -> None:
+    def reset(self, keys: np.ndarray) -> None:
         """Nothing is remembered."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:
@@ -59,7 +157,7 @@ class StatusQuo:
 
 
 class Uniform:
-    """Every action of the default space with equal probability, keyed by episode seed and month."""
+    """Every action of the default space with equal probability, keyed by episode and month."""
 
     name = "uniform"
 
@@ -69,9 +167,9 @@ class Uniform:
         self._top = np.array([levels if x.kind == "graded" else 3 for x in LEVERS[role]]) - 1
         self._generators: list[np.random.Generator] = []
 
-    def reset(self, seeds: np.ndarray) -> None:
+    def reset(self, keys: np.ndarray) -> None:
         """One generator per environment."""
-        self._generators = [np.random.default_rng((int(seed), self._role)) for seed in seeds]
+        self._generators = [np.random.default_rng((int(key), self._role)) for key in keys]
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Independent draws for every agent and lever."""

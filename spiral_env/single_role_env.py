@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 
 from spiral_env.parallel_env import SpiralParallelEnv
-from spiral_env.policy import Policy, StatusQuo, Uniform, check_role
+from spiral_env.policy import Policy, StatusQuo, Uniform, ask_policy, check_role, episode_keys, reset_policy
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed
@@ -93,7 +93,7 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Open an episode; partners are reset with its seed."""
+        """Open an episode; partners are reset with a key of its own."""
         super().reset(seed=seed)
         if seed is not None or self._episode < 0:
             self._seed, self._episode = check_seed(seed), 0
@@ -101,15 +101,14 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
             self._episode += 1
         episode = self.inner.scenario.episode_seed(self._seed, self._episode)
         observations, infos = self.inner.reset(seed=episode)
-        for policy in self.partners.values():
-            policy.reset(np.array([episode]))
+        for role, policy in self.partners.items():
+            reset_policy(policy, role, episode_keys([episode]))
         return observations[self.agent], infos[self.agent]
 
     def _joint(self, action: Any) -> dict[str, np.ndarray]:
         efforts = []
         for role in ROLES:
-            seen = self.inner.engine.observations[role]
-            efforts.append(self.partners[role].act(seen.copy())[0])
+            efforts.append(ask_policy(self.partners[role], role, self.inner.engine.observations[role])[0])
         joint = dict(zip(self.inner.possible_agents, np.concatenate(efforts), strict=True))
         given = np.asarray(action)
         if given.shape != self.options.action_shape():

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import vector
 from gymnasium.vector.utils import batch_space
 
-from spiral_env.policy import Policy, StatusQuo, check_role
+from spiral_env.policy import Policy, StatusQuo, ask_policy, check_role, episode_keys, reset_policy
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed, row_seeds
 from spiral_env.single_role_env import partner_policies, single_role_options
@@ -37,7 +37,8 @@ class _Partner:
     Rows restart at different times, and a policy can only be reset whole.
     """
 
-    def __init__(self, policy: Policy, num_envs: int) -> None:
+    def __init__(self, role: str, policy: Policy, num_envs: int) -> None:
+        self._role = role
         self._shared = policy if isinstance(policy, StatusQuo) else None
         self._rows = [] if self._shared else [copy.deepcopy(policy) for _ in range(num_envs)]
 
@@ -45,13 +46,14 @@ class _Partner:
         """Open an episode in the masked rows."""
         for row, seed, chosen in zip(self._rows, seeds, mask, strict=False):
             if chosen:
-                row.reset(np.array([seed]))
+                reset_policy(row, self._role, episode_keys([seed]))
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """``[E, A, O]`` to efforts ``[E, A, 5]``."""
         if self._shared is not None:
-            return self._shared.act(observation)
-        return np.concatenate([row.act(observation[e : e + 1]) for e, row in enumerate(self._rows)])
+            return ask_policy(self._shared, self._role, observation)
+        rows = [ask_policy(row, self._role, observation[e : e + 1]) for e, row in enumerate(self._rows)]
+        return np.concatenate(rows)
 
 
 class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -90,7 +92,7 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.single_action_space = self.options.action_space(role)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._partners = {r: _Partner(policy, self.num_envs) for r, policy in partner_policies(partners).items()}
+        self._partners = {r: _Partner(r, policy, self.num_envs) for r, policy in partner_policies(partners).items()}
         self._seeds = [0] * self.num_envs
         self._episodes = np.full(self.num_envs, -1)
         self._seen: dict[str, np.ndarray] = {}
@@ -130,7 +132,7 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         want = (self.num_envs, *self.options.action_shape())
         if given.shape != want:
             raise ValueError(f"actions must have shape {want}, got {given.shape}")
-        joint = {r: partner.act(self._seen[r].copy()) for r, partner in self._partners.items()}
+        joint = {r: partner.act(self._seen[r]) for r, partner in self._partners.items()}
         joint[self.role][:, 0] = self.options.efforts(self.role, given)
         return joint
 

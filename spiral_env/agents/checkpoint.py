@@ -132,7 +132,7 @@ class NetworkPolicy:
 
         self._memory: np.ndarray | None = None
 
-    def reset(self, seeds: np.ndarray) -> None:
+    def reset(self, keys: np.ndarray) -> None:
         """Forget what was seen."""
         self._memory = None
 

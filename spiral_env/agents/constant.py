@@ -23,7 +23,7 @@ class Constant:
         self.name = f"constant:{efforts}"
         self._efforts = np.array(values)
 
-    def reset(self, seeds: np.ndarray) -> None:
+    def reset(self, keys: np.ndarray) -> None:
         """Nothing is remembered."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:

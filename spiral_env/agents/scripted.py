@@ -20,7 +20,7 @@ class Scripted:
         self._role = check_role(role)
         self._index = {feature.name: k for k, feature in enumerate(FEATURES[role])}
 
-    def reset(self, seeds: np.ndarray) -> None:
+    def reset(self, keys: np.ndarray) -> None:
         """Nothing is remembered."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:

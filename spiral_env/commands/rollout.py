@@ -23,6 +23,7 @@ def rollout(
     from rich.table import Table
 
     from spiral_env.parallel_env import parallel_env
+    from spiral_env.policy import ask_policy, episode_keys, reset_policy
     from spiral_env.render.text import MONTH_COLUMNS, month_row
     from spiral_env.roles import ROLES
 
@@ -34,11 +35,11 @@ def rollout(
     env.reset(seed=seed)
     import numpy as np
 
-    for member in team.values():
-        member.reset(np.array([seed]))
+    for role, member in team.items():
+        reset_policy(member, role, episode_keys([seed]))
     rows: list[dict[str, Any]] = []
     while env.agents:
-        efforts = np.concatenate([team[r].act(env.engine.observations[r].copy())[0] for r in ROLES])
+        efforts = np.concatenate([ask_policy(team[r], r, env.engine.observations[r])[0] for r in ROLES])
         env.step(dict(zip(env.agents, efforts, strict=True)))
         rows.append(month_row(env.engine.states[0]))
     if out is not None:

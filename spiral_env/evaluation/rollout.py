@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spiral_env.policy import Policy
+from spiral_env.policy import Policy, ask_policy, check_policy, check_role, episode_keys, reset_policy
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.vector_env import SpiralVectorEnv
@@ -51,22 +51,23 @@ def run_episodes(
 ) -> EpisodeTable:
     """Play ``episodes`` episodes with one policy per role, on the scenario's held-out seeds from the ``seed``-th on.
 
+    A policy's keys follow from the position of an episode in the evaluation alone, not from its seed.
     ``num_envs`` are played side by side; ``spread(function, jobs)`` plays these chunks elsewhere, as
     ``spiral_env.training.cluster.fan_out`` does on a Ray cluster, with the same result.
 
     Raises:
-        ValueError: ``episodes`` or ``num_envs`` is below 1, or a role has no policy.
+        TypeError: what should play a role is no policy.
+        ValueError: ``episodes`` or ``num_envs`` is below 1, a role has no policy, or a policy fails.
     """
     world = load_scenario(scenario)
     if episodes < 1 or num_envs < 1:
         raise ValueError(f"episodes and num_envs must be >= 1, got {episodes} and {num_envs}")
-    missing = [role for role in ROLES if role not in policies]
-    if missing:
-        raise ValueError(f"policies must name every role, {missing[0]!r} is missing")
+    names = {role: str(policy.name) for role, policy in _whole_team(policies).items()}
     seeds = np.array(world.evaluation_seeds(seed, episodes), dtype=np.int64)
     options = {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
-    cuts = [seeds[start : start + num_envs] for start in range(0, episodes, num_envs)]
-    chunks = [_Chunk(world, policies, cut, options) for cut in cuts]
+    keys = episode_keys(range(episodes))
+    cuts = [slice(start, start + num_envs) for start in range(0, episodes, num_envs)]
+    chunks = [_Chunk(world, policies, seeds[cut], keys[cut], options) for cut in cuts]
     played = _in_turn(chunks, progress) if spread is None else spread(_run_chunk, chunks)
     if spread is not None and progress is not None:
         progress(episodes)
@@ -78,8 +79,18 @@ def run_episodes(
         returns={role: metrics[f"return_{role}"] for role in ROLES},
         lever_use={role: counts / np.maximum(counts.sum(1, keepdims=True), 1.0) for role, counts in use.items()},
         seeds=seeds,
-        names={role: policies[role].name for role in ROLES},
+        names=names,
     )
+
+
+def _whole_team(policies: Mapping[str, Policy]) -> dict[str, Policy]:
+    """A policy for each role, in their order."""
+    missing = [role for role in ROLES if role not in policies]
+    if missing:
+        raise ValueError(f"policies must name every role, {missing[0]!r} is missing")
+    for role, policy in policies.items():
+        check_policy(check_role(role), policy)
+    return {role: policies[role] for role in ROLES}
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ class _Chunk:
     world: Scenario
     policies: Mapping[str, Policy]
     seeds: np.ndarray
+    keys: np.ndarray
     options: dict[str, Any]
 
 
@@ -111,11 +123,11 @@ def _run_chunk(chunk: _Chunk) -> _Played:
     )
     use = {role: np.zeros((NUM_LEVERS, 3)) for role in ROLES}
     observations, _ = env.reset(seed=chunk.seeds)
-    for policy in chunk.policies.values():
-        policy.reset(chunk.seeds)
+    for role in ROLES:
+        reset_policy(chunk.policies[role], role, chunk.keys)
     alive = np.ones(len(chunk.seeds), dtype=np.bool_)
     while alive.any():
-        efforts = {role: chunk.policies[role].act(observations[role].copy()) for role in ROLES}
+        efforts = {role: ask_policy(chunk.policies[role], role, observations[role]) for role in ROLES}
         for role in ROLES:
             thirds = np.minimum((efforts[role][alive] * 3.0).astype(np.int64), 2)
             for k in range(3):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spiral_env.adapters.rllib import SpiralBatch, SpiralEnvRunner, role_of
-from spiral_env.policy import STATUS_QUO, Uniform
+from spiral_env.policy import STATUS_QUO, Uniform, episode_keys
 from spiral_env.roles import ROLES
 from spiral_env.training.learning.networks import Actor, Critic
 from spiral_env.training.learning.normalisation import Normaliser
@@ -112,7 +112,7 @@ def first_play(config: TrainConfig) -> dict[str, dict[str, Any]]:
     seen, _ = env.reset(seed=seeds)
     team = {role: Uniform(role) for role in ROLES}
     for policy in team.values():
-        policy.reset(np.array(seeds))
+        policy.reset(episode_keys(seeds))
     observations = {role: [seen[role].copy()] for role in ROLES}
     rewards: dict[str, list[np.ndarray]] = {role: [] for role in ROLES}
     for _ in range(min(config.num_steps, env.max_cycles)):
