@@ -104,14 +104,13 @@ class Options:
     def efforts(self, role: str, actions: np.ndarray) -> np.ndarray:
         """Actions ``[..., 5]`` (or ``[...]`` flat discrete) to efforts ``[..., 5]`` in [0, 1].
 
+        Continuous actions are clipped to the Box, as a Gaussian policy goes beyond it.
+
         Raises:
-            ValueError: a value is outside the space.
+            ValueError: a discrete value is outside the space, or a continuous one is no real number.
         """
         if self.action_mode == "continuous":
-            efforts = actions.astype(np.float64)
-            if not ((efforts >= 0.0) & (efforts <= 1.0)).all():
-                raise ValueError(f"actions of {role} must be in [0, 1], got {_worst(efforts, 0.0, 1.0)}")
-            return efforts
+            return _clipped(role, actions)
         if not np.issubdtype(actions.dtype, np.integer):
             raise ValueError(f"actions of {role} must be integers, got dtype {actions.dtype}")
         if self.action_mode == "discrete":
@@ -129,6 +128,15 @@ class Options:
     def action_shape(self) -> tuple[int, ...]:
         """Shape of one agent's action."""
         return () if self.action_mode == "discrete" else (NUM_LEVERS,)
+
+
+def _clipped(role: str, actions: np.ndarray) -> np.ndarray:
+    if actions.dtype.kind not in "fiu":
+        raise ValueError(f"actions of {role} must be real numbers, got dtype {actions.dtype}")
+    efforts = np.clip(actions.astype(np.float64), 0.0, 1.0)
+    if np.isnan(efforts).any():
+        raise ValueError(f"actions of {role} must be numbers, got nan")
+    return efforts
 
 
 def _worst(values: np.ndarray, low: float, high: float) -> object:
