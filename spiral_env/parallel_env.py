@@ -16,7 +16,7 @@ from spiral_env.core.state import Sum
 from spiral_env.metrics import outcome
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
-from spiral_env.scenarios.seeds import check_seed
+from spiral_env.scenarios.seeds import check_seed, check_split
 from spiral_env.simulator.engine import Engine, flat_state
 from spiral_env.spaces import Options, agent_names, agent_role
 
@@ -48,6 +48,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         reward_basis: str = "expected",
         max_cycles: int | None = None,
         render_mode: str | None = None,
+        split: str | None = None,
     ) -> None:
         """Build the world; nothing is simulated before ``reset``.
 
@@ -59,6 +60,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             raise ValueError(f"render_mode must be None or one of {', '.join(_RENDER_MODES)}, got {render_mode!r}")
         self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
         self.scenario = load_scenario(scenario)
+        self.split = check_split(split)
         self.render_mode = render_mode
         world = self.scenario.world(num_smes, max_cycles)
         self.max_cycles = world.max_cycles
@@ -91,16 +93,17 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
-        """Open an episode. A seed fixes it and all that follow.
+        """Open an episode. A seed fixes it and all that follow; without one the next of the series opens.
 
-        Without a seed the next episode of the series opens; its seed is drawn from the scenario's ``train_seeds``.
+        Which worlds these are follows from ``split``: see ``spiral_env.scenarios.seeds``.
         """
         if seed is not None or self._episode < 0:
             self._seed = check_seed(seed)
             self._episode = 0
         else:
             self._episode += 1
-        self.engine.reset(np.array([self.scenario.episode_seed(self._seed, self._episode)], dtype=np.int64))
+        world_seed = self.scenario.episode_seed(self._seed, self._episode, self.split)
+        self.engine.reset(np.array([world_seed], dtype=np.int64))
         self.agents = list(self.possible_agents)
         return self._observations(), self._infos(*self.engine.summary[0, 2:].tolist())
 
@@ -263,8 +266,9 @@ def parallel_env(
     reward_basis: str = "expected",
     max_cycles: int | None = None,
     render_mode: str | None = None,
+    split: str | None = None,
 ) -> SpiralParallelEnv:
     """The PettingZoo parallel environment; see ``SpiralParallelEnv``."""
     return SpiralParallelEnv(
-        scenario, num_smes, action_mode, levels, homogenize, reward_mode, reward_basis, max_cycles, render_mode
+        scenario, num_smes, action_mode, levels, homogenize, reward_mode, reward_basis, max_cycles, render_mode, split
     )

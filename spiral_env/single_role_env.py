@@ -13,7 +13,7 @@ from spiral_env.parallel_env import SpiralParallelEnv
 from spiral_env.policy import Policy, StatusQuo, Uniform, ask_policy, check_role, episode_keys, reset_policy
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
-from spiral_env.scenarios.seeds import check_seed
+from spiral_env.scenarios.seeds import check_seed, check_split
 from spiral_env.spaces import Options
 
 __all__ = ["SingleRoleEnv", "partner_policies", "single_role_options"]
@@ -69,6 +69,7 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
         action_mode: str = "multi_discrete",
         levels: int = 3,
         render_mode: str | None = None,
+        split: str | None = None,
         **options: Any,
     ) -> None:
         """Partners are policies by role, each a Policy, "status_quo" or "uniform"; one name stands for all.
@@ -83,6 +84,7 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
         self.options = single_role_options(action_mode, levels, options)
         self.partners = partner_policies(partners)
         self.render_mode = render_mode
+        self.split = check_split(split)
         self.inner = SpiralParallelEnv(scenario, action_mode="continuous", render_mode=render_mode, **options)
         self.agent = f"{role}_0"
         self.observation_space = self.options.observation_space(role)
@@ -99,7 +101,7 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
             self._seed, self._episode = check_seed(seed), 0
         else:
             self._episode += 1
-        episode = self.inner.scenario.episode_seed(self._seed, self._episode)
+        episode = self.inner.scenario.episode_seed(self._seed, self._episode, self.split)
         observations, infos = self.inner.reset(seed=episode)
         for role, policy in self.partners.items():
             reset_policy(policy, role, episode_keys([episode]))

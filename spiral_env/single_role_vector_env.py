@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 
 from spiral_env.policy import Policy, StatusQuo, ask_policy, check_role, episode_keys, reset_policy
 from spiral_env.scenarios import Scenario
-from spiral_env.scenarios.seeds import check_seed, row_seeds
+from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
 from spiral_env.single_role_env import partner_policies, single_role_options
 from spiral_env.vector_env import AUTORESET_MODES, SpiralVectorEnv
 
@@ -72,6 +72,7 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         levels: int = 3,
         autoreset_mode: str | AutoresetMode = "next_step",
         render_mode: str | None = None,
+        split: str | None = None,
         **options: Any,
     ) -> None:
         """Build the batch; ``options`` as in ``parallel_env`` but ``homogenize``, and ``num_threads``.
@@ -84,6 +85,7 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError(f"render_mode must be None in a batch, got {render_mode!r}")
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.role = check_role(role)
+        self.split = check_split(split)
         self.options = single_role_options(action_mode, levels, options)
         self.batch = SpiralVectorEnv(scenario, num_envs, autoreset_mode="disabled", action_mode="continuous", **options)
         self.num_envs = self.batch.num_envs
@@ -101,16 +103,14 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Open an episode in every row. Seed ``k`` gives row i the seed ``k + i``; a sequence gives one each.
-
-        Without a seed the rows go on to the next episode of their series. ``options={"reset_mask": mask}`` (bool
-        ``[E]``) opens an episode in the masked rows only.
+        """Open an episode in every row, as ``SpiralVectorEnv.reset``.
 
         Raises:
+            TypeError: a seed is neither an integer nor a sequence.
             ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
         """
         mask = self.batch.reset_mask(options)
-        self._open(mask, [None] * self.num_envs if seed is None else row_seeds(seed, self.num_envs))
+        self._open(mask, [None] * self.num_envs if seed is None else row_seeds(seed, self.num_envs, self.split))
         return self._observation(), self._info(mask)
 
     def _open(self, mask: np.ndarray, given: Sequence[int | None]) -> None:
@@ -121,7 +121,8 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             else:
                 self._episodes[row] += 1
         number = self.batch.scenario.episode_seed
-        episodes = [number(seed, max(int(n), 0)) for seed, n in zip(self._seeds, self._episodes, strict=True)]
+        series = zip(self._seeds, self._episodes.tolist(), strict=True)
+        episodes = [number(seed, max(episode, 0), self.split) for seed, episode in series]
         self._seen, _ = self.batch.reset(seed=episodes, options={"reset_mask": mask})
         for partner in self._partners.values():
             partner.reset(episodes, mask)

@@ -10,7 +10,7 @@ import numpy as np
 from spiral_env.metrics import outcome
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
-from spiral_env.scenarios.seeds import check_seed, row_seeds
+from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
 from spiral_env.simulator.engine import Engine, flat_state
 from spiral_env.simulator.month import SUMMARY
 from spiral_env.spaces import Options
@@ -49,6 +49,7 @@ class SpiralVectorEnv:
         reward_basis: str = "expected",
         max_cycles: int | None = None,
         copy: bool = False,
+        split: str | None = None,
     ) -> None:
         """Allocate the batch.
 
@@ -66,6 +67,7 @@ class SpiralVectorEnv:
             raise ValueError(f"autoreset_mode must be one of {allowed}, got {autoreset_mode!r}")
         self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
         self.scenario = load_scenario(scenario)
+        self.split = check_split(split)
         world = self.scenario.world(num_smes, max_cycles)
         self.engine = Engine(world, int(num_envs), int(num_threads), reward_mode, reward_basis == "realised")
         self.num_envs = int(num_envs)
@@ -91,17 +93,20 @@ class SpiralVectorEnv:
     def reset(
         self, seed: int | Any = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Open an episode in every row. Seed ``k`` gives row i the seed ``k + i``; a sequence gives one each.
+        """Open an episode in every row: one seed for the batch, or a sequence with one for each row.
 
-        Without a seed the rows go on to the next episode of their series, whose seeds are drawn from the scenario's
-        ``train_seeds``. ``options={"reset_mask": mask}`` (bool ``[E]``) opens an episode in the masked rows only.
+        Without a seed the rows go on to the next episode of their series. Which worlds these are follows from
+        ``split``: see ``spiral_env.scenarios.seeds``. ``options={"reset_mask": mask}`` (bool ``[E]``) opens an
+        episode in the masked rows only.
 
         Raises:
+            TypeError: a seed is neither an integer nor a sequence.
             ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
         """
         mask = self.reset_mask(options)
         if seed is not None or self._base_seeds is None:
-            fresh = [check_seed(x) for x in row_seeds(check_seed(None) if seed is None else seed, self.num_envs)]
+            given = check_seed(None) if seed is None else seed
+            fresh = [check_seed(x) for x in row_seeds(given, self.num_envs, self.split)]
             old = self._base_seeds or fresh
             self._base_seeds = [new if m else kept for new, kept, m in zip(fresh, old, mask, strict=True)]
             self._episodes[mask] = 0
@@ -131,7 +136,7 @@ class SpiralVectorEnv:
         assert self._base_seeds is not None
         seeds = np.zeros(self.num_envs, dtype=np.int64)
         for e in np.flatnonzero(mask):
-            seeds[e] = self.scenario.episode_seed(self._base_seeds[e], int(self._episodes[e]))
+            seeds[e] = self.scenario.episode_seed(self._base_seeds[e], int(self._episodes[e]), self.split)
         self.engine.reset(seeds, mask)
 
     def _encode(self, actions: dict[str, np.ndarray]) -> np.ndarray:

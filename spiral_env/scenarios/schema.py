@@ -113,9 +113,11 @@ class Scenario(BaseModel):
         low, high = self.ranges.get(name, (0.0, 1.0))
         return low if low == high else self.params.get(name, _TABLE[name].default)
 
-    def episode_seed(self, seed: int, episode: int) -> int:
-        """Seed of the n-th episode after ``reset(seed)``: ``seed`` itself, then drawn from ``train_seeds``."""
-        return seed if episode == 0 else series(seed, episode, self.train_seeds)
+    def episode_seed(self, seed: int, episode: int, split: str | None = None) -> int:
+        """The world's own seed in the n-th episode after ``reset(seed)``, as ``spiral_env.scenarios.seeds`` says."""
+        if split is None and episode == 0:
+            return seed
+        return series(seed, episode, self.held_out_seeds if split == "held_out" else self.train_seeds)
 
     def training_seeds(self, seed: int, count: int) -> list[int]:
         """Seeds in ``train_seeds`` with which ``count`` ecosystems of a training run start."""

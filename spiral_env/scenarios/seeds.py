@@ -1,18 +1,47 @@
-"""Seeds of episodes: which worlds are learned from, and which are kept to judge what was learned."""
+"""Seeds of episodes: which worlds are learned from, and which are kept to judge what was learned.
+
+What a plain seed means is said here and nowhere else. A world is drawn from one number, its own seed. Every
+environment takes ``split``, which says how the seed given to ``reset`` becomes the own seeds of its worlds:
+
+| ``split`` | first episode | the episodes after it |
+|---|---|---|
+| ``None`` | the seed is the world's own | drawn from the scenario's ``train_seeds`` |
+| ``"train"`` | drawn from ``train_seeds`` | drawn from ``train_seeds`` |
+| ``"held_out"`` | drawn from ``held_out_seeds`` | drawn from ``held_out_seeds`` |
+
+Drawn means: a hash of (seed, row, episode), so that the same seed always gives the same worlds. Row i of a batch has
+the seed ``seed + i`` with ``split=None``, as in Gymnasium; with a split its worlds are keyed by (seed, i), so that a
+batch with the seed ``seed + 1`` shares none of them. A sequence gives each row the seed, and so the worlds, of a single
+environment. Without a seed the first comes from the operating system. The two ranges of a scenario never overlap.
+"""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["HELD_OUT_SEEDS", "TRAIN_SEEDS", "check_seed", "row_seeds", "series"]
+__all__ = ["HELD_OUT_SEEDS", "SPLITS", "TRAIN_SEEDS", "check_seed", "check_split", "row_seeds", "series"]
 
 TRAIN_SEEDS = (2**32, 2**62)
 HELD_OUT_SEEDS = (0, 2**32)
 """Half-open ranges of a scenario that names none."""
+SPLITS = ("train", "held_out")
 _MASK64 = (1 << 64) - 1
+_ANY = (0, 2**62)
+
+
+def check_split(split: Any) -> str | None:
+    """The split, if it is one.
+
+    Raises:
+        ValueError: neither ``None`` nor one of ``SPLITS``.
+    """
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split must be None or one of {', '.join(SPLITS)}, got {split!r}")
+    return split
 
 
 def check_seed(seed: Any) -> int:
@@ -31,14 +60,21 @@ def check_seed(seed: Any) -> int:
     return int(seed)
 
 
-def row_seeds(seed: Any, rows: int) -> list[Any]:
-    """One seed for each row of a batch: ``seed + i`` of an integer, or the given sequence as it is.
+def row_seeds(seed: Any, rows: int, split: str | None = None) -> list[Any]:
+    """One seed for each row of a batch, as the module says; a sequence as it is.
 
     Raises:
+        TypeError: neither an integer nor a sequence.
         ValueError: a seed outside [0, 2^63), or a sequence of the wrong length.
     """
     if isinstance(seed, int | np.integer):
-        return [check_seed(check_seed(seed) + i) for i in range(rows)]
+        first = check_seed(seed)
+        if split is None:
+            return [check_seed(first + i) for i in range(rows)]
+        # Row 0 is the single environment with that seed.
+        return [first, *(series(first, i, _ANY) for i in range(1, rows))]
+    if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str | bytes):
+        raise TypeError(f"seed must be an integer or a sequence of {rows} integers, got {type(seed).__name__}")
     if len(seed) != rows:
         raise ValueError(f"seed must be an integer or {rows} integers, got {len(seed)}")
     return list(seed)
