@@ -129,14 +129,18 @@ def _called(policy: Policy, role: str) -> str:
 
 
 def told_reason(error: BaseException) -> str:
-    """Kind and first line of an error, and the line of the called code's file that it came from."""
+    """Kind and first line of an error, and the line of the user's file that it came from."""
     lines = str(error).splitlines() or [""]
     reason = f"{type(error).__name__}: {lines[0]:.200}".removesuffix(": ")
-    frames = traceback.extract_tb(error.__traceback__)[1:]
+    frames = [x for x in traceback.extract_tb(error.__traceback__) if not _is_ours(x.filename)]
     if not frames:
         return reason
     line = [frame.lineno for frame in frames if frame.filename == frames[0].filename][-1]
     return f"{reason} ({Path(frames[0].filename).name}, line {line})"
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(str(Path(__file__).parent)) or "importlib" in file
 
 
 class StatusQuo:

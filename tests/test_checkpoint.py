@@ -261,5 +261,5 @@ def test_every_tensor_is_needed(tmp_path: Path) -> None:
 
 
 def test_an_unknown_policy_says_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match=r"policy must be uniform, .* or a run's folder, got 'nobody'"):
+    with pytest.raises(ValueError, match=r"policy must be uniform, .* or path/file.py:name, got 'nobody'"):
         load_policy("nobody", "it")

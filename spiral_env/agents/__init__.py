@@ -1,30 +1,58 @@
-"""Policies by name: ``uniform``, ``status_quo``, ``scripted``, ``constant:e1,..,e5`` or a run's folder."""
+"""Policies by name, from a run's folder, or from the user's own code."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from spiral_env.agents.checkpoint import NetworkPolicy
 from spiral_env.agents.constant import Constant
+from spiral_env.agents.imported import Imported
 from spiral_env.agents.scripted import Scripted
 from spiral_env.policy import Policy, StatusQuo, Uniform, check_role
 
-__all__ = ["Constant", "NetworkPolicy", "Scripted", "load_policy"]
+__all__ = ["ALLOWED", "NAMED", "Constant", "Imported", "NetworkPolicy", "Scripted", "load_policy"]
+
+NAMED: dict[str, Callable[[str], Policy]] = {"uniform": Uniform, "status_quo": StatusQuo, "scripted": Scripted}
+"""Policies that a name alone tells."""
+ALLOWED = f"{', '.join(NAMED)}, constant:e1,e2,e3,e4,e5, a run's folder, module:name or path/file.py:name"
+"""What ``load_policy`` takes."""
 
 
-def load_policy(spec: str, role: str) -> Policy:
-    """The policy that ``spec`` names, for one role; ``ValueError`` in one line if there is none."""
+def load_policy(spec: str | os.PathLike[str], role: str) -> Policy:
+    """The policy that ``spec`` names, for one role.
+
+    Args:
+        spec: ``uniform``, ``status_quo``, ``scripted``; ``constant:`` and five efforts; the folder of a run or of a
+            trained policy; or the user's own class or function, called with the role, as ``module:name`` (looked for
+            in the working directory too) or ``path/file.py:name``.
+        role: it, business, finance or sme.
+
+    Raises:
+        ImportError: a run's folder needs a package that is not installed.
+        ValueError: there is none, or it cannot be read; in one line.
+    """
     check_role(role)
-    if spec == "uniform":
-        return Uniform(role)
-    if spec == "status_quo":
-        return StatusQuo(role)
-    if spec == "scripted":
-        return Scripted(role)
-    if spec.startswith("constant:"):
-        return Constant(role, spec.removeprefix("constant:"))
-    if Path(spec).is_dir():
-        return NetworkPolicy(Path(spec), role)
-    raise ValueError(
-        f"policy must be uniform, status_quo, scripted, constant:e1,e2,e3,e4,e5 or a run's folder, got {spec!r}"
-    )
+    text = os.fspath(spec)
+    if text in NAMED:
+        return NAMED[text](role)
+    if text.startswith("constant:"):
+        return Constant(role, text.removeprefix("constant:"))
+    if _is_folder(text):
+        return NetworkPolicy(Path(text), role)
+    module, colon, name = text.rpartition(":")
+    if colon and name.isidentifier() and (module.endswith(".py") or _is_dotted(module)):
+        return Imported(text, role)
+    raise ValueError(f"policy must be {ALLOWED}, got {text[:200]!r}")
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_dotted(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
