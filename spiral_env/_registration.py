@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
     from pettingzoo import AECEnv
 
 __all__ = ["env", "register_ids"]
@@ -39,8 +39,8 @@ def register_ids() -> None:
             sys.meta_path.insert(0, _AfterImport(name, register))
 
 
-class _AfterImport(MetaPathFinder):
-    """Calls ``then`` once a module is loaded, so that importing us need not load it."""
+class _AfterImport:
+    """A finder that calls ``then`` once a module is loaded, so that importing us need not load it."""
 
     def __init__(self, name: str, then: Callable[[], None]) -> None:
         self.name, self.then = name, then

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from typing import Annotated
 
 import typer
 
+from spiral_env import __version__
+from spiral_env.commands._errors import exit_code
+from spiral_env.commands._headings import Headings
 from spiral_env.commands.bench import bench
 from spiral_env.commands.calibrate import calibrate
 from spiral_env.commands.evaluate import evaluate
@@ -20,18 +22,42 @@ from spiral_env.commands.train import train
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-app.add_typer(scenarios_app, name="scenarios")
-for _command in (info, calibrate, rollout, train, sweep, bench, plot, evaluate, game):
-    app.command()(_command)
+# No markup in help: what is written in brackets is shown, and rich need not be loaded.
+app = typer.Typer(
+    cls=Headings,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help=__doc__,
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"spiral_env {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _spiral(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.add_typer(scenarios_app, name="scenarios", rich_help_panel="Worlds")
+for _heading, _commands in {
+    "Worlds": (info, rollout),
+    "Learning": (train, sweep, plot),
+    "Comparing": (evaluate, game),
+    "Checking": (calibrate, bench),
+}.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_heading)(_command)
 
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
-    sys.path.append(os.getcwd())
-    try:
-        app()
-    except (ValueError, TypeError, ImportError, OSError) as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        print(f"error: {lines[0]}", file=sys.stderr)
-        raise SystemExit(2) from None
+    raise SystemExit(exit_code(app))

@@ -1,22 +1,28 @@
-"""What commands print and where they write."""
+"""What commands print."""
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
+from collections.abc import Sequence
 from typing import Any
+
+from spiral_env.text import Table
 
 __all__ = ["as_json_text", "emit"]
 
 
-def emit(as_json: bool, data: Any, show: Any) -> None:
-    if as_json:
-        print(as_json_text(data))
-        return
-    from rich.console import Console
+def emit(as_json: bool, data: Any, *shown: Table | str) -> None:
+    """Print ``data`` as JSON, or else what is ``shown``, with empty lines between."""
+    print(as_json_text(data) if as_json else _as_text(shown))
 
-    Console(width=None if sys.stdout.isatty() else 160).print(show)
+
+def _as_text(shown: Sequence[Table | str]) -> str:
+    """On a terminal tables fit its width; in a pipe or a file each row is one line."""
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+    return "\n\n".join(x.text(width) if isinstance(x, Table) else x for x in shown)
 
 
 def as_json_text(data: Any) -> str:

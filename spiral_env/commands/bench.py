@@ -9,7 +9,6 @@ import typer
 
 from spiral_env.commands._options import AsJson, missing_extra
 from spiral_env.commands._output import emit
-from spiral_env.files import check_writable
 
 
 def bench(
@@ -19,6 +18,8 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure speed beside limits taken in the same run: the simulator, the trainers, other packages."""
+    from spiral_env.files import check_writable
+
     try:
         from tests.benchmarks.bench import bench as measure
         from tests.benchmarks.bench import markdown

@@ -8,6 +8,7 @@ import typer
 
 from spiral_env.commands._options import AsJson, World
 from spiral_env.commands._output import emit
+from spiral_env.text import Table
 
 
 def calibrate(
@@ -17,8 +18,6 @@ def calibrate(
     as_json: AsJson = False,
 ) -> None:
     """Solve the constants that facts fix; print every fact's target beside what is measured."""
-    from rich.table import Table
-
     from spiral_env import calibration
 
     if write and scenario != "baseline-v0":
@@ -26,9 +25,8 @@ def calibrate(
             f"write must be left out unless scenario is baseline-v0, which holds the values, got {scenario}"
         )
     solution = calibration.solve(scenario, episodes)
-    table = Table(title=f"facts under the average firm, {episodes} episodes, mean [95 % interval]")
-    for column in ("no.", "fact", "target", "measured", "ok"):
-        table.add_column(column)
+    title = f"facts under the average firm, {episodes} episodes, mean [95 % interval]"
+    table = Table(("no.", "fact", "target", "measured", "ok"), title=title)
     rows: list[dict[str, Any]] = []
     for fact in calibration.facts(scenario, episodes, solution=solution):
         m = fact.measured
@@ -36,10 +34,8 @@ def calibrate(
         rows[-1]["ok"] = fact.ok
         shown = f"{m.mean:.4g} [{m.low:.4g}, {m.high:.4g}]"
         table.add_row(fact.number, fact.name, f"{fact.low:.4g} .. {fact.high:.4g}", shown, "yes" if fact.ok else "NO")
-    text = "\n".join(f"{name:<16} {value}" for name, value in solution.params.items())
-    if not as_json:
-        print(f"solved:\n{text}")
-    emit(as_json, {"solved": solution.params, "facts": rows}, table)
+    solved = Table(("solved", "value"), list(solution.params.items()))
+    emit(as_json, {"solved": solution.params, "facts": rows}, solved, table)
     missed = [row["fact"] for row in rows if not row["ok"]]
     if write and missed:
         raise ValueError(f"facts must lie in their targets to be stored, got outside: {'; '.join(missed)}")

@@ -10,7 +10,6 @@ import typer
 
 from spiral_env.commands._options import AsJson, Engine, RayAddress, Spec, World, load_team, spread_over
 from spiral_env.commands._output import as_json_text, emit
-from spiral_env.files import check_writable, write_atomically
 
 _SPEC = re.compile(r"constant:[^\s,]*(?:,[.\d][^\s,]*)*|[^\s,]+")
 
@@ -33,6 +32,7 @@ def evaluate(
     """Outcome measures over paired seeds: of teams (--compare), or of a mix (--it ... --sme ...)."""
     from spiral_env.evaluation import run_episodes
     from spiral_env.evaluation.report import as_dict, as_table
+    from spiral_env.files import check_writable, write_atomically
     from spiral_env.roles import ROLES
 
     check_writable(out)

@@ -9,7 +9,7 @@ import typer
 
 from spiral_env.commands._options import AsJson, World, load_team
 from spiral_env.commands._output import as_json_text, emit
-from spiral_env.files import check_writable, write_atomically
+from spiral_env.text import Table
 
 
 def game(
@@ -20,10 +20,9 @@ def game(
     as_json: AsJson = False,
 ) -> None:
     """Look at the game: uniform, average firm, best constant, scripted and a trained run; share of levers at an end."""
-    from rich.table import Table
-
     from spiral_env.evaluation.game import best_constant, compare, constant_share, lever_ends
     from spiral_env.evaluation.report import as_dict, as_table
+    from spiral_env.files import check_writable, write_atomically
     from spiral_env.roles import ROLES
 
     check_writable(out)
@@ -38,12 +37,7 @@ def game(
     data |= {"constant_share": share, "levers": levers, "teams": as_dict(tables)}
     if out is not None:
         write_atomically(out, as_json_text(data) + "\n")
-    use = Table(title="share of the trained team's decisions")
-    for column in ("role", "lever", "low", "middle", "high", "stuck"):
-        use.add_column(column)
+    use = Table(("role", "lever", "low", "middle", "high", "stuck"), title="share of the trained team's decisions")
     for row in levers:
-        use.add_row(*(str(x) for x in row.values()))
-    emit(as_json, data, as_table(tables))
-    if not as_json:
-        emit(False, {}, use)
-        print(f"constant share of what is gained over uniform: {share:.2f}")
+        use.add_row(*row.values())
+    emit(as_json, data, as_table(tables), use, f"constant share of what is gained over uniform: {share:.2f}")

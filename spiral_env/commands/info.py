@@ -9,6 +9,7 @@ import typer
 
 from spiral_env.commands._options import AsJson
 from spiral_env.commands._output import emit
+from spiral_env.text import Table
 
 
 def info(
@@ -33,22 +34,16 @@ def info(
 
 
 def _role_info(role: str, as_json: bool) -> None:
-    from rich.console import Group
-    from rich.table import Table
-
     from spiral_env.policy import check_role
     from spiral_env.roles import FEATURES, LEVERS
 
     check_role(role)
-    levers = Table(title=f"levers of {role}")
-    seen = Table(title=f"observation of {role}, float32 [{len(FEATURES[role])}]")
-    for column in ("lever", "kind", "low", "middle", "high", "unit", "what it does"):
-        levers.add_column(column)
+    columns = ("lever", "kind", "low", "middle", "high", "unit", "what it does")
+    levers = Table(columns, title=f"levers of {role}")
+    seen = Table(("feature", "low", "high", "unit"), title=f"observation of {role}, float32 [{len(FEATURES[role])}]")
     for x in LEVERS[role]:
         levers.add_row(x.name, x.kind, *x.options, x.unit, x.note)
-    for column in ("feature", "low", "high", "unit"):
-        seen.add_column(column)
     for f in FEATURES[role]:
         seen.add_row(f.name, f"{f.low:g}", f"{f.high:g}", f.unit)
     data = {"levers": [x._asdict() for x in LEVERS[role]], "observation": [f._asdict() for f in FEATURES[role]]}
-    emit(as_json, data, Group(levers, seen))
+    emit(as_json, data, levers, seen)

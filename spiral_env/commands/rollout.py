@@ -9,7 +9,7 @@ import typer
 
 from spiral_env.commands._options import AsJson, Spec, World, load_team
 from spiral_env.commands._output import emit
-from spiral_env.files import check_writable, write_atomically
+from spiral_env.text import Table
 
 
 def rollout(
@@ -20,8 +20,7 @@ def rollout(
     as_json: AsJson = False,
 ) -> None:
     """One episode as a monthly table."""
-    from rich.table import Table
-
+    from spiral_env.files import check_writable, write_atomically
     from spiral_env.parallel_env import parallel_env
     from spiral_env.policy import ask_policy, episode_keys, reset_policy
     from spiral_env.render.text import MONTH_COLUMNS, month_row
@@ -43,25 +42,23 @@ def rollout(
         env.step(dict(zip(env.agents, efforts, strict=True)))
         rows.append(month_row(env.engine.states[0]))
     if out is not None:
-        _write_rows(out, rows)
-    table = Table(title=f"{env.scenario.id}, {policy}, seed {seed}")
-    for name in MONTH_COLUMNS:
-        table.add_column(name)
+        write_atomically(out, _as_csv(rows) if out.suffix == ".csv" else _as_parquet(rows))
+    table = Table(list(MONTH_COLUMNS), title=f"{env.scenario.id}, {policy}, seed {seed}")
     for row in rows:
         table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
     emit(as_json, rows, table)
 
 
-def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    if path.suffix == ".csv":
-        lines = [",".join(rows[0]), *(",".join(str(v) for v in row.values()) for row in rows)]
-        write_atomically(path, "\n".join(lines) + "\n")
-        return
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise ImportError("writing .parquet needs pyarrow: pip install 'spiral-env[train]'") from None
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    lines = [",".join(rows[0]), *(",".join(str(v) for v in row.values()) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _as_parquet(rows: list[dict[str, Any]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     buffer = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows), buffer)
-    write_atomically(path, buffer.getvalue().to_pybytes())
+    content: bytes = buffer.getvalue().to_pybytes()
+    return content

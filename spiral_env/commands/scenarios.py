@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from spiral_env.commands._headings import Headings
 from spiral_env.commands._options import AsJson
 from spiral_env.commands._output import emit
+from spiral_env.text import Table
 
-scenarios_app = typer.Typer(no_args_is_help=True, help="List, show and validate worlds.")
+scenarios_app = typer.Typer(cls=Headings, rich_markup_mode=None, help="List, show and validate worlds.")
 
 
 @scenarios_app.command("list")
@@ -23,15 +25,11 @@ def scenarios_list(as_json: AsJson = False) -> None:
 @scenarios_app.command("show")
 def scenarios_show(scenario: str, as_json: AsJson = False) -> None:
     """Every number in force, with unit, range and source."""
-    from rich.table import Table
-
     from spiral_env.core.params import PARAMETERS
     from spiral_env.scenarios import load_scenario
 
     world = load_scenario(scenario)
-    table = Table(title=f"{world.id}: {world.title}")
-    for column in ("group", "name", "value", "unit", "range", "source"):
-        table.add_column(column, overflow="fold")
+    table = Table(("group", "name", "value", "unit", "range", "source"), title=f"{world.id}: {world.title}")
     data = {}
     for q in PARAMETERS:
         value = world.value(q.name)

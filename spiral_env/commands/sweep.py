@@ -10,6 +10,7 @@ import typer
 
 from spiral_env.commands._options import AsJson, Engine, RayAddress, missing_extra, spread_over
 from spiral_env.commands._output import emit
+from spiral_env.text import Table
 
 
 def sweep(
@@ -56,13 +57,9 @@ def sweep(
     emit(as_json, data, _trial_table(data))
 
 
-def _trial_table(data: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title=f"best: {data['best']}")
+def _trial_table(data: dict[str, Any]) -> Table:
     rows = [{k: v for k, v in row.items() if k not in ("run", "last_rung")} for row in data["trials"]]
-    for name in rows[0] if rows else ():
-        table.add_column(name)
+    table = Table(list(rows[0]) if rows else ["trial"], title=f"best: {data['best']}")
     for row in rows:
         table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
     return table

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
-
 from spiral_env.evaluation.rollout import EpisodeTable
 from spiral_env.evaluation.statistics import iqm, mean_interval, paired_difference
 from spiral_env.metrics import METRICS
 from spiral_env.roles import LEVERS, ROLES
+from spiral_env.text import Table
 
 __all__ = ["HEADLINES", "as_dict", "as_table"]
 
@@ -61,11 +60,7 @@ def as_dict(tables: dict[str, EpisodeTable]) -> dict[str, Any]:
 def as_table(tables: dict[str, EpisodeTable], *, everything: bool = False) -> Table:
     """One column per team, one row per measure, mean and 95 % interval."""
     episodes = len(next(iter(tables.values())).seeds)
-    out = Table(title=f"mean [95 % interval] over {episodes} paired episodes")
-    out.add_column("measure")
-    out.add_column("unit")
-    for team in tables:
-        out.add_column(team, justify="right")
+    out = Table(["measure", "unit", *tables], title=f"mean [95 % interval] over {episodes} paired episodes")
     for name in METRICS if everything else HEADLINES:
         cells = []
         for table in tables.values():

@@ -1,0 +1,93 @@
+"""How a command ends: a user's mistake is one line and 2, a closed pipe 141, Ctrl-C 130."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from spiral_env.text import one_line
+
+__all__ = ["exit_code"]
+
+_WIDTH = 400
+"""Characters of an error line: names and values may be of any length."""
+_EXTRA_OF = {"ray": "rllib"}
+"""Extras of modules that the extra ``train`` does not bring."""
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
+"""What a shell reports of a process ended by SIGINT and by SIGPIPE."""
+_MISTAKES = (ValueError, TypeError, ImportError, OSError, RecursionError, MemoryError, OverflowError)
+
+
+def exit_code(app: Any, arguments: Sequence[str] | None = None) -> int:
+    """Run ``app`` on ``arguments``, by default the process's own; what is left to raise is a fault of ours."""
+    _write_what_can_be_encoded()
+    try:
+        code = app(arguments, prog_name="spiral", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            return _closed()
+        return ended.code if isinstance(ended.code, int) else 1
+    except BrokenPipeError:
+        return _closed()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "spiral_env"):
+            raise
+        return _refuse(f"no module {missing}: this needs pip install 'spiral-env[{_EXTRA_OF.get(missing, 'train')}]'")
+    except _MISTAKES as error:
+        return _refuse(_words(error))
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        return _refuse(_usage(error))
+
+
+def _write_what_can_be_encoded() -> None:
+    """Names that the terminal's encoding does not hold are written as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _closed() -> int:
+    """Nobody reads any more: what is left in the buffer goes nowhere."""
+    if sys.__stdout__ is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    return _BROKEN_PIPE
+
+
+def _refuse(text: str) -> int:
+    if sys.stderr is not None:
+        print(one_line(f"error: {text}", _WIDTH), file=sys.stderr)
+    return 2
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong, for people."""
+    if isinstance(error, RecursionError):
+        return "the input is nested too deeply"
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: {error}".rstrip(": ")
+    if isinstance(error, OverflowError):
+        return f"a number is too large: {error}"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _usage(error: Any) -> str:
+    """A wrong option, argument or command: the thing, what is allowed and where to read more."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    # typer's checks leave out the value that they refuse.
+    if hasattr(error.__cause__, "errors"):
+        message += f", got {error.__cause__.errors()[0]['input']!r}"
+    context = getattr(error, "ctx", None)
+    return message if context is None else f"{message}; see {context.command_path} --help"

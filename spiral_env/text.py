@@ -1,0 +1,89 @@
+"""Plain text for people: names made visible on one line, and tables in which nothing is clipped."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Table", "one_line"]
+
+_GAP = "  "
+_NUMBER = re.compile(r"[-+]?[\d.]")
+_LEAST_WRAPPED = 20
+"""Columns of text are not wrapped narrower than this."""
+
+
+def one_line(text: object, width: int | None = None) -> str:
+    """``text`` with control characters and line ends shown as escapes, cut in the middle to ``width`` characters."""
+    line = str(text)
+    if width is not None and len(line) > width:
+        tail = (width - 5) // 3
+        line = f"{line[: width - 5 - tail]} ... {line[len(line) - tail :]}"
+    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
+@dataclass
+class Table:
+    """Rows under headings.
+
+    Attributes:
+        columns: headings; the first column names the row.
+        rows: one cell a column; a column of numbers stands right.
+        title: line above.
+        notes: lines below.
+    """
+
+    columns: Sequence[str]
+    rows: list[Sequence[object]] = field(default_factory=list)
+    title: str = ""
+    notes: Sequence[str] = ()
+
+    def add_row(self, *cells: object) -> None:
+        """One more row."""
+        self.rows.append(cells)
+
+    def text(self, width: int | None = None) -> str:
+        """Every cell in full: one line a row, or what fits ``width``, the columns in several blocks one below another.
+
+        A last column of text is wrapped to the width.
+        """
+        cells = [[one_line(x) for x in row] for row in (self.columns, *self.rows)]
+        sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        right = [self._is_numeric(k) for k in range(len(sizes))]
+        blocks = [
+            "\n".join(_lines([[row[k] for k in block] for row in cells], [right[k] for k in block], width))
+            for block in _blocks(sizes, right, width)
+        ]
+        return "\n".join([*filter(None, [self.title and one_line(self.title)]), "\n\n".join(blocks), *self.notes])
+
+    def _is_numeric(self, column: int) -> bool:
+        cells = [text for row in self.rows if (text := str(row[column]))]
+        return bool(cells) and all(_NUMBER.match(text) for text in cells)
+
+
+def _blocks(sizes: list[int], right: list[bool], width: int | None) -> Iterator[list[int]]:
+    """Places of the columns that stand side by side; each block starts with the first column."""
+    block, used = [0], sizes[0]
+    for k in range(1, len(sizes)):
+        # A last column of text gives way.
+        least = min(sizes[k], _LEAST_WRAPPED) if k == len(sizes) - 1 and not right[k] else sizes[k]
+        if width is not None and used + len(_GAP) + least > width and len(block) > 1:
+            yield block
+            block, used = [0], sizes[0]
+        block.append(k)
+        used += len(_GAP) + sizes[k]
+    yield block
+
+
+def _lines(cells: list[list[str]], right: list[bool], width: int | None) -> Iterator[str]:
+    sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    start = sum(sizes[:-1]) + len(_GAP) * (len(sizes) - 1)
+    for row in cells:
+        last = [row[-1]]
+        if width is not None and not right[-1] and start + sizes[-1] > width >= start + _LEAST_WRAPPED:
+            last = textwrap.wrap(row[-1], width - start, break_on_hyphens=False) or [""]
+        fixed = [x.rjust(size) if r else x.ljust(size) for x, size, r in zip(row, sizes, right, strict=True)][:-1]
+        yield _GAP.join([*fixed, last[0].rjust(sizes[-1]) if right[-1] else last[0]]).rstrip()
+        yield from (" " * start + rest for rest in last[1:])
