@@ -64,6 +64,10 @@ class _Package(ModuleType):
         if not (name in _HOMES and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by name, as every module: functions that use it are sent to workers."""
+        return import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Package
 register_ids()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from types import ModuleType
@@ -52,3 +53,7 @@ def test_every_public_name_is_there_and_listed() -> None:
     assert not any(isinstance(value, ModuleType) for value in found.values())
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         spiral_env.nothing  # noqa: B018
+
+
+def test_the_package_pickles_by_name_as_functions_that_use_it_are_sent_to_workers() -> None:
+    assert pickle.loads(pickle.dumps(spiral_env)) is spiral_env
