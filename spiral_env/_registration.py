@@ -70,7 +70,7 @@ def _register_gymnasium() -> None:
     if _GYMNASIUM_ID not in registry:
         register(
             id=_GYMNASIUM_ID,
-            entry_point="spiral_env.single_role_env:SingleRoleEnv",
+            entry_point="spiral_env.single_role_env:single_role_env",
             vector_entry_point="spiral_env.single_role_vector_env:SingleRoleVectorEnv",
         )
     if _TUPLE_ID not in registry:

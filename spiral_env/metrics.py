@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from spiral_env.core.state import Sum
 
-__all__ = ["METRICS", "outcome"]
+__all__ = ["HEADLINES", "METRICS", "MONTH_KEYS", "OUTCOME_KEYS", "headlines", "outcome", "outcomes_of_row"]
 
 METRICS: dict[str, tuple[str, str]] = {
     "spiral_height": ("levels", "levels climbed and the fraction of the current turn"),
@@ -51,6 +55,48 @@ METRICS: dict[str, tuple[str, str]] = {
     "return_sme": ("1", "sum of the scalar reward, mean over SMEs"),
 }
 
+MONTH_KEYS = ("security", "cost", "value", "spiral_height", "ecosystem_value")
+"""What an agent's info says of the month: its reward vector in k$, and the ecosystem's height and value."""
+HEADLINES = (
+    *("ecosystem_value", "spiral_height", "platform_breaches", "sme_breaches", "privacy_incidents"),
+    *("sme_participation", "return_it", "return_business", "return_finance", "return_sme"),
+)
+"""What every logger should show of an episode; cheap enough to be said each month."""
+OUTCOME_KEYS: dict[str, str] = {name: f"outcome_{name}" for name in METRICS}
+"""Measure -> its key in the flat infos of a framework, where the month's numbers stand beside it."""
+_TINY = 1e-12
+_HEADLINE_KEYS = tuple(OUTCOME_KEYS[name] for name in HEADLINES)
+_headline_sums = operator.itemgetter(
+    *(Sum.MONTHS.value, Sum.SME_MONTHS.value, Sum.ECOSYSTEM_VALUE.value, Sum.PLATFORM_EVENTS.value),
+    *(Sum.SME_EVENTS.value, Sum.PRIVACY_INCIDENTS.value, Sum.MEMBERS.value),
+    *(Sum.RETURN_IT.value, Sum.RETURN_BUSINESS.value, Sum.RETURN_FINANCE.value, Sum.RETURN_SME.value),
+)
+
+
+def headlines(sums: Sequence[float], planned: float, height: float) -> dict[str, float]:
+    """``HEADLINES`` of one episode so far, under ``OUTCOME_KEYS``; ``sums`` is its record's field."""
+    return dict(zip(_HEADLINE_KEYS, _headlines(sums, planned, height, max), strict=True))
+
+
+def _headlines(sums: Any, planned: Any, height: Any, larger: Callable[[Any, float], Any]) -> tuple[Any, ...]:
+    """``HEADLINES`` in their order, of floats or, with ``sums`` ``[S, E]``, of arrays ``[E]``."""
+    months, sme_months, value, platform, sme, privacy, members, *returns = _headline_sums(sums)
+    months = larger(months, 1.0)
+    return (
+        value / planned,
+        height,
+        12.0 * platform / months,
+        12.0 * (sme / larger(sme_months, _TINY)),
+        12.0 * privacy / months,
+        members / months,
+        *returns,
+    )
+
+
+def outcomes_of_row(measures: dict[str, np.ndarray], row: int) -> dict[str, float]:
+    """One row of what ``outcome`` gives, under ``OUTCOME_KEYS``."""
+    return {OUTCOME_KEYS[name]: float(values[row]) for name, values in measures.items()}
+
 
 def _gini(x: np.ndarray) -> np.ndarray:
     """Gini coefficient along the last axis of positive values ``[E, N]``."""
@@ -61,7 +107,7 @@ def _gini(x: np.ndarray) -> np.ndarray:
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a / np.maximum(b, 1e-12)
+    return a / np.maximum(b, _TINY)
 
 
 def outcome(states: np.ndarray, params: np.ndarray) -> dict[str, np.ndarray]:
@@ -72,8 +118,6 @@ def outcome(states: np.ndarray, params: np.ndarray) -> dict[str, np.ndarray]:
     live = states["num_smes"][0] if len(states) else 0
     revenue = states["sme_revenue"][:, :live]
     out = {
-        "spiral_height": states["height"].copy(),
-        "ecosystem_value": sums["ecosystem_value"] / planned,
         "present_value": sums["present_value"].copy(),
         "terminal_value": params["terminal_multiple"] * states["value_ring"].mean(1) * (1 - states["collapsed"]),
         "operating_value": sums["operating_value"] / planned,
@@ -81,8 +125,6 @@ def outcome(states: np.ndarray, params: np.ndarray) -> dict[str, np.ndarray]:
         "market_income": sums["market_income"] / planned,
         "expected_loss": sums["expected_loss"] / months,
         "realised_loss": sums["realised_loss"] / months,
-        "platform_breaches": 12.0 * sums["platform_events"] / months,
-        "sme_breaches": 12.0 * _ratio(sums["sme_events"], sums["sme_months"]),
         "platform_borne": _ratio(sums["sme_events_platform"], sums["sme_events"]),
         "security_spending": sums["security_spending"] / months,
         "arrivals": sums["arrivals"] / months,
@@ -91,8 +133,6 @@ def outcome(states: np.ndarray, params: np.ndarray) -> dict[str, np.ndarray]:
         "open_90": _ratio(sums["open_90"], sums["at_risk_90"]),
         "open_365": _ratio(sums["open_365"], sums["at_risk_365"]),
         "eps12": states["eps12"].copy(),
-        "privacy_incidents": 12.0 * sums["privacy_incidents"] / months,
-        "sme_participation": sums["members"] / months,
         "data_sharing": sums["sharing"] / months,
         "sme_growth": (revenue / states["sme_start_revenue"][:, :live]).mean(1),
         "sme_closures": 12.0 * _ratio(sums["closures"], sums["sme_months"]),
@@ -107,5 +147,6 @@ def outcome(states: np.ndarray, params: np.ndarray) -> dict[str, np.ndarray]:
     }
     for role in ("it", "business", "finance", "sme"):
         out[f"payoff_{role}"] = sums[f"payoff_{role}"] / planned
-        out[f"return_{role}"] = sums[f"return_{role}"].copy()
+    shown = _headlines(states["sums"].T.copy(), planned, states["height"].copy(), np.maximum)
+    out |= zip(HEADLINES, shown, strict=True)
     return {name: out[name] for name in METRICS}

@@ -13,15 +13,17 @@ from pettingzoo import ParallelEnv
 
 from spiral_env.core.ledger import ACCOUNTS, Purpose
 from spiral_env.core.state import Sum
-from spiral_env.metrics import outcome
+from spiral_env.metrics import headlines, outcome
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split
 from spiral_env.simulator.engine import Engine, flat_state
 from spiral_env.spaces import Options, agent_names, agent_role
 
-__all__ = ["SpiralParallelEnv", "parallel_env"]
+__all__ = ["RENDER_FPS", "SpiralParallelEnv", "parallel_env"]
 
+RENDER_FPS = 4
+"""Months a second, where someone watches."""
 _RENDER_MODES = ("ansi",)
 _ONE_ACTION = {NUM_LEVERS}
 
@@ -31,11 +33,17 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
     One step is a month; an episode ends by truncation after ``max_cycles`` months, or by termination of all
     agents when the ecosystem collapses. Observations are float32 Boxes with the features of
-    ``spiral_env.roles.FEATURES``; infos hold the reward vector (k$), the spiral height and the month's
-    ecosystem value (k$).
+    ``spiral_env.roles.FEATURES``; infos hold the reward vector (k$), the spiral height, the month's ecosystem value
+    (k$), and the outcome measures of the episode so far (``spiral_env.metrics.HEADLINES``, with the prefix
+    ``outcome_``), which in the last month are the episode's.
     """
 
-    metadata: dict[str, Any] = {"name": "spiral_env_v0", "render_modes": list(_RENDER_MODES), "is_parallelizable": True}
+    metadata: dict[str, Any] = {
+        "name": "spiral_env_v0",
+        "render_modes": list(_RENDER_MODES),
+        "render_fps": RENDER_FPS,
+        "is_parallelizable": True,
+    }
 
     def __init__(
         self,
@@ -175,11 +183,13 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         return dict(zip(self.possible_agents, rows, strict=True))
 
     def _infos(self, height: float, value: float) -> dict[str, dict[str, float]]:
+        shared = {"security": 0.0, "cost": 0.0, "value": 0.0, "spiral_height": height, "ecosystem_value": value}
+        shared |= headlines(self.engine.states["sums"][0].tolist(), self.max_cycles, height)
+        infos = {agent: shared.copy() for agent in self.possible_agents}
         numbers = iter(self.engine.first_row[2].tolist())
-        return {
-            agent: {"security": a, "cost": b, "value": c, "spiral_height": height, "ecosystem_value": value}
-            for agent, a, b, c in zip(self.possible_agents, numbers, numbers, numbers, strict=True)
-        }
+        for info, security, cost, gain in zip(infos.values(), numbers, numbers, numbers, strict=True):
+            info["security"], info["cost"], info["value"] = security, cost, gain
+        return infos
 
     def state(self) -> np.ndarray:
         """Everything but single backlog slots, float32 ``[D]``, for centralised training."""

@@ -9,14 +9,16 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from spiral_env.parallel_env import SpiralParallelEnv
+from spiral_env._horizon import HorizonSpec
+from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
+from spiral_env.parallel_env import RENDER_FPS, SpiralParallelEnv
 from spiral_env.policy import Policy, StatusQuo, Uniform, ask_policy, check_role, episode_keys, reset_policy
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed, check_split
 from spiral_env.spaces import Options
 
-__all__ = ["SingleRoleEnv", "partner_policies", "single_role_options"]
+__all__ = ["SingleRoleEnv", "partner_policies", "single_role_env", "single_role_options"]
 
 _NAMED: dict[str, Callable[[str], Policy]] = {"status_quo": StatusQuo, "uniform": Uniform}
 
@@ -56,10 +58,14 @@ def partner_policies(partners: str | Mapping[str, str | Policy] | None) -> dict[
     return policies
 
 
-class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
-    """One agent learns; ``role="sme"`` is SME 0 and the other SMEs are played by the partner ``"sme"``."""
+class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
+    """One agent learns; ``role="sme"`` is SME 0 and the other SMEs are played by the partner ``"sme"``.
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"]}
+    Infos hold ``spiral_env.metrics.MONTH_KEYS``; the info of the step that ends an episode also holds its outcome
+    measures, under ``spiral_env.metrics.OUTCOME_KEYS``.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": RENDER_FPS}
 
     def __init__(
         self,
@@ -77,15 +83,20 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
         Those not given play the status quo.
 
         Raises:
-            TypeError: a partner is neither a Policy nor a name.
+            TypeError: a partner is neither a Policy nor a name, or there is no such ``render_mode``: as of an
+                environment that takes none, on which stable-baselines3 counts.
             ValueError: the role, a partner's role or name, or an option is not allowed.
         """
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            allowed = ", ".join(self.metadata["render_modes"])
+            raise TypeError(f"render_mode must be None or one of {allowed}, got {render_mode!r}")
         self.role = check_role(role)
         self.options = single_role_options(action_mode, levels, options)
         self.partners = partner_policies(partners)
         self.render_mode = render_mode
         self.split = check_split(split)
         self.inner = SpiralParallelEnv(scenario, action_mode="continuous", render_mode=render_mode, **options)
+        self.horizon = self.inner.max_cycles
         self.agent = f"{role}_0"
         self.observation_space = self.options.observation_space(role)
         self.action_space = self.options.action_space(role)
@@ -105,7 +116,10 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
         observations, infos = self.inner.reset(seed=episode)
         for role, policy in self.partners.items():
             reset_policy(policy, role, episode_keys([episode]))
-        return observations[self.agent], infos[self.agent]
+        return observations[self.agent], self._info(infos)
+
+    def _info(self, infos: dict[str, dict[str, float]]) -> dict[str, Any]:
+        return {key: infos[self.agent][key] for key in MONTH_KEYS}
 
     def _joint(self, action: Any) -> dict[str, np.ndarray]:
         efforts = []
@@ -121,9 +135,19 @@ class SingleRoleEnv(gymnasium.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Live one month: own action, partners' from what they see."""
         observations, rewards, terminations, truncations, infos = self.inner.step(self._joint(action))
-        a = self.agent
-        return observations[a], rewards[a], terminations[a], truncations[a], infos[a]
+        a, info = self.agent, self._info(infos)
+        if terminations[a] or truncations[a]:
+            info |= {OUTCOME_KEYS[name]: value for name, value in self.inner.metrics().items()}
+        return observations[a], rewards[a], terminations[a], truncations[a], info
 
     def render(self) -> str | None:  # type: ignore[override]
         """The month as text with ``render_mode="ansi"``."""
         return self.inner.render()
+
+
+def single_role_env(**options: Any) -> SingleRoleEnv:
+    """What ``gymnasium.make`` calls: of a function it cannot warn that a render mode is not in the metadata.
+
+    So who asks for frames and goes on without them, as stable-baselines3 does, is told by the TypeError alone.
+    """
+    return SingleRoleEnv(**options)

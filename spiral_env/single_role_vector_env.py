@@ -11,6 +11,10 @@ import numpy as np
 from gymnasium import vector
 from gymnasium.vector.utils import batch_space
 
+from spiral_env._horizon import HorizonSpec
+from spiral_env.core.state import Sum
+from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
+from spiral_env.parallel_env import RENDER_FPS
 from spiral_env.policy import Policy, StatusQuo, ask_policy, check_role, episode_keys, reset_policy
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
@@ -56,7 +60,7 @@ class _Partner:
         return np.concatenate(rows)
 
 
-class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """``num_envs`` of ``SingleRoleEnv`` stepped by one compiled call; row ``i`` equals the one with its seed.
 
     Infos are those of ``SingleRoleEnv`` as arrays ``[E]``, each with its mask, by Gymnasium's convention.
@@ -73,9 +77,12 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         autoreset_mode: str | AutoresetMode = "next_step",
         render_mode: str | None = None,
         split: str | None = None,
+        max_episode_steps: int | None = None,
         **options: Any,
     ) -> None:
         """Build the batch; ``options`` as in ``parallel_env`` but ``homogenize``, and ``num_threads``.
+
+        ``max_episode_steps`` cuts episodes earlier, as Gymnasium's ``TimeLimit`` does for single environments.
 
         Raises:
             TypeError: a partner or an option is of the wrong type.
@@ -89,7 +96,8 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.options = single_role_options(action_mode, levels, options)
         self.batch = SpiralVectorEnv(scenario, num_envs, autoreset_mode="disabled", action_mode="continuous", **options)
         self.num_envs = self.batch.num_envs
-        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.horizon = _limit(max_episode_steps, self.batch.max_cycles)
+        self.metadata = {"render_modes": [], "render_fps": RENDER_FPS, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = self.options.observation_space(role)
         self.single_action_space = self.options.action_space(role)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -147,38 +155,59 @@ class SingleRoleVectorEnv(vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if (self._episodes < 0).any():
             raise RuntimeError("step() needs a reset() first")
         everyone = np.ones(self.num_envs, dtype=np.bool_)
-        due = self._ended.copy()
-        self._seen, rewards, terminations, truncations, _ = self.batch.step(self._joint(actions))
+        due = self._ended.copy() if self.autoreset_mode == AutoresetMode.NEXT_STEP else np.zeros_like(everyone)
+        self._seen, rewards, terminations, truncations, lived = self.batch.step(self._joint(actions))
         own = rewards[self.role][:, 0].copy()
-        self._ended = terminations | truncations
-        info: dict[str, Any] = {}
-        if self.autoreset_mode == AutoresetMode.NEXT_STEP and due.any():
+        if self.horizon < self.batch.max_cycles:
+            truncations |= self.batch.engine.states["sums"][:, Sum.MONTHS] >= self.horizon
+        # A row that restarts lives no month in this step.
+        terminations, truncations = terminations & ~due, truncations & ~due
+        ended = terminations | truncations
+        outcomes = self._outcomes(lived, ended)
+        if due.any():
             self._open(due, [None] * self.num_envs)
             own[due] = 0.0
-        if self.autoreset_mode == AutoresetMode.SAME_STEP and self._ended.any():
-            ended = self._ended.copy()
-            info = self._final(ended)
+        self._ended = ended
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and ended.any():
+            final = self._final(ended, self._info(ended) | outcomes)
             self._open(ended, [None] * self.num_envs)
-        return self._observation(), own, terminations, truncations, self._info(everyone) | info
+            return self._observation(), own, terminations, truncations, self._info(everyone) | final
+        return self._observation(), own, terminations, truncations, self._info(everyone) | outcomes
 
-    def _final(self, ended: np.ndarray) -> dict[str, Any]:
+    def _final(self, ended: np.ndarray, info: dict[str, Any]) -> dict[str, Any]:
         last = np.full(self.num_envs, None, dtype=object)
         for row, observation in zip(np.flatnonzero(ended), self._observation()[ended], strict=True):
             last[row] = observation
-        return {"final_obs": last, "_final_obs": ended, "final_info": self._info(ended), "_final_info": ended.copy()}
+        return {"final_obs": last, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended.copy()}
+
+    @staticmethod
+    def _outcomes(lived: dict[str, Any], ended: np.ndarray) -> dict[str, Any]:
+        """Outcome measures of the rows whose world ended in this step, each with its mask."""
+        mask = lived.get("_final_metrics", np.zeros_like(ended)) & ended
+        if not mask.any():
+            return {}
+        measures = {OUTCOME_KEYS[name]: np.where(mask, x, 0.0) for name, x in lived["final_metrics"].items()}
+        return measures | {f"_{key}": mask.copy() for key in measures}
 
     def _observation(self) -> np.ndarray:
         return self._seen[self.role][:, 0].copy()
 
     def _info(self, mask: np.ndarray) -> dict[str, Any]:
         states, vectors = self.batch.engine.states, self.batch.reward_vectors()[self.role][:, 0]
-        values = dict(zip(("security", "cost", "value"), vectors.T.copy(), strict=True))
-        values |= {"spiral_height": states["height"].copy(), "ecosystem_value": states["ecosystem_value"].copy()}
+        values = dict(zip(MONTH_KEYS, (*vectors.T, states["height"], states["ecosystem_value"]), strict=True))
         return {key: np.where(mask, x, 0.0) for key, x in values.items()} | {f"_{key}": mask.copy() for key in values}
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the worker threads."""
         self.batch.close()
+
+
+def _limit(given: int | None, max_cycles: int) -> int:
+    if given is None:
+        return max_cycles
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
+        raise ValueError(f"max_episode_steps must be None or an integer >= 1, got {given!r}")
+    return min(int(given), max_cycles)
 
 
 def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:

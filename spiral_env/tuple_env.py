@@ -10,7 +10,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from spiral_env.parallel_env import SpiralParallelEnv
+from spiral_env._horizon import HorizonSpec
+from spiral_env.parallel_env import RENDER_FPS, SpiralParallelEnv
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed
 
@@ -19,7 +20,7 @@ __all__ = ["TupleEnv"]
 Observations = tuple[np.ndarray, ...]
 
 
-class TupleEnv(gymnasium.Env[Observations, Any]):
+class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
     """Entry ``k`` of observations, actions and rewards is the agent ``possible_agents[k]``.
 
     The info of the step that ends an episode holds its outcome measures and ``episode_limit``, true where the
@@ -29,7 +30,7 @@ class TupleEnv(gymnasium.Env[Observations, Any]):
         n_agents: number of agents.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"]}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": RENDER_FPS}
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class TupleEnv(gymnasium.Env[Observations, Any]):
             scenario, action_mode=action_mode, homogenize=homogenize, render_mode=render_mode, **options
         )
         self.render_mode = render_mode
+        self.horizon = self.inner.max_cycles
         self.n_agents = len(self.inner.possible_agents)
         self.observation_space = spaces.Tuple(list(self.inner.observation_spaces.values()))
         self.action_space = spaces.Tuple(list(self.inner.action_spaces.values()))

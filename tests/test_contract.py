@@ -11,11 +11,12 @@ from episodes import keyed_levels
 from gymnasium import spaces
 
 import spiral_env
+from spiral_env.metrics import HEADLINES, MONTH_KEYS, OUTCOME_KEYS
 from spiral_env.roles import FEATURES, ROLES
 from spiral_env.simulator.engine import REWARD_MODES
 from spiral_env.spaces import ACTION_MODES, REWARD_BASES, agent_role
 
-INFO_KEYS = ("security", "cost", "value", "spiral_height", "ecosystem_value")
+INFO_KEYS = (*MONTH_KEYS, *(OUTCOME_KEYS[name] for name in HEADLINES))
 SCENARIOS = spiral_env.scenario_ids()
 # Each option set with a scenario, each scenario with an option set; the large one is played briefly.
 OPTIONS = list(itertools.product(ACTION_MODES, (False, True), REWARD_MODES, REWARD_BASES))
@@ -176,6 +177,33 @@ def test_the_infos_split_what_an_agent_is_paid_for() -> None:
         parts = [infos[agent][k] for k in ("security", "cost", "value")]
         assert rewards[agent] == pytest.approx(np.dot(parts, p[f"weight_{role}"]) / p[f"scale_{role}"], rel=1e-12)
         assert parts == env.reward_vectors()[agent].tolist()
+
+
+@pytest.mark.parametrize("scenario", ["baseline-v0", "zero-threat-v0", "procedural-v0"])
+def test_the_infos_say_each_month_what_the_episode_came_to_so_far(scenario: str) -> None:
+    env = spiral_env.parallel_env(scenario)
+    env.reset(seed=4)
+    month = 0
+    while env.agents:
+        *_, infos = env.step(actions_of(env, 4, month))
+        month += 1
+        measures = env.metrics()
+        for info in infos.values():
+            assert {name: info[OUTCOME_KEYS[name]] for name in HEADLINES} == {n: measures[n] for n in HEADLINES}
+    assert measures["ecosystem_value"] != infos["it_0"]["ecosystem_value"], "the month's is not the episode's"
+
+
+def test_the_turn_based_environment_says_the_same_in_its_last_infos() -> None:
+    turns, together = spiral_env.env(max_cycles=3), spiral_env.parallel_env(max_cycles=3)
+    turns.reset(seed=4)
+    together.reset(seed=4)
+    for month in range(3):
+        actions = actions_of(together, 4, month)
+        *_, infos = together.step(actions)
+        for agent in together.possible_agents:
+            assert turns.agent_selection == agent
+            turns.step(actions[agent])
+    assert turns.infos == infos
 
 
 def test_the_statement_of_accounts_balances_to_the_cent() -> None:

@@ -8,8 +8,11 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import TimeAwareObservation
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import spiral_env
+from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
 from spiral_env.policy import StatusQuo, Uniform
 from spiral_env.roles import ROLES
 from spiral_env.single_role_vector_env import SingleRoleVectorEnv
@@ -144,6 +147,84 @@ def test_actions_of_the_wrong_shape_are_named() -> None:
 def test_gymnasium_accepts_the_batch_of_one_role_alone(mode: str) -> None:
     env = gymnasium.make(ID, action_mode=mode, partners={"it": StatusQuo("it")})
     check_env(env.unwrapped, skip_render_check=True)
+
+
+@pytest.mark.parametrize("mode", ["next_step", "same_step", "disabled"])
+def test_the_info_that_ends_an_episode_holds_its_outcomes(mode: str) -> None:
+    batch, single = _batch(mode=mode, max_cycles=3), gymnasium.make(ID, max_cycles=3)
+    batch.reset(seed=7)
+    single.reset(seed=8)
+    action = np.ones(5, dtype=np.int64)
+    for month in range(3):
+        *_, infos = batch.step(np.stack([action] * 3))
+        *_, info = single.step(action)
+        assert (set(info) == set(MONTH_KEYS)) == (month < 2)
+    assert set(info) == {*MONTH_KEYS, *OUTCOME_KEYS.values()}
+    assert {name: info[key] for name, key in OUTCOME_KEYS.items()} == single.unwrapped.inner.metrics()
+    final = infos["final_info"] if mode == "same_step" else infos
+    assert {key: final[key][1] for key in info} == info
+    assert all(final[f"_{key}"].all() for key in info)
+
+
+def test_gymnasiums_statistics_stand_beside_the_outcomes() -> None:
+    envs = RecordEpisodeStatistics(_batch(max_cycles=2))
+    envs.reset(seed=0)
+    for _ in range(2):
+        *_, infos = envs.step(np.ones((3, 5), dtype=np.int64))
+    np.testing.assert_allclose(infos["episode"]["r"], infos["outcome_return_it"])
+
+
+@pytest.mark.parametrize("mode", ["next_step", "same_step"])
+@pytest.mark.parametrize("limit", [3, 5, 9])
+def test_a_shorter_limit_on_episodes_is_gymnasiums_time_limit(mode: str, limit: int) -> None:
+    options = {"max_cycles": 5, "max_episode_steps": limit, "num_envs": 3}
+    ours = _batch(mode=mode, **options)
+    kind = {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": ours.metadata["autoreset_mode"]}}
+    theirs = gymnasium.make_vec(ID, **kind, **options)
+    for a, b in zip(ours.reset(seed=7), theirs.reset(seed=7), strict=True):
+        _assert_same(a, b)
+    for _ in range(13):
+        actions = np.ones((3, 5), dtype=np.int64)
+        for a, b in zip(ours.step(actions), theirs.step(actions), strict=True):
+            _assert_same(a, b)
+
+
+@pytest.mark.parametrize("name", [ID, "spiral_env/Tuple-v0"])
+def test_the_spec_names_the_horizon_and_no_second_limit_cuts(name: str) -> None:
+    env = gymnasium.make(name, max_cycles=7)
+    assert env.spec.max_episode_steps == 7
+    assert "TimeLimit" not in str(env)
+    assert gymnasium.make(name, max_episode_steps=4).spec.max_episode_steps == 4
+    again = gymnasium.make(env.spec)
+    again.reset(seed=0)
+    action = again.action_space.sample()
+    ends = [again.step(action)[2:4] for _ in range(7)]
+    assert ends == [(False, False)] * 6 + [(False, True)]
+
+
+def test_the_batch_names_the_horizon_and_is_made_again_from_its_spec() -> None:
+    batch = _batch(max_cycles=7)
+    assert batch.spec.max_episode_steps == 7
+    assert gymnasium.make_vec(batch.spec).horizon == 7
+    assert gymnasium.make_vec(gymnasium.make(ID, max_cycles=7).spec, num_envs=2).horizon == 7
+    for wrong in (0, True, 1.5):
+        with pytest.raises(ValueError, match="max_episode_steps must be None or an integer >= 1, got"):
+            _batch(max_episode_steps=wrong)
+
+
+def test_gymnasiums_wrappers_of_time_and_frames_find_what_they_read() -> None:
+    env = TimeAwareObservation(gymnasium.make(ID), flatten=True)
+    seen, _ = env.reset(seed=0)
+    assert env.observation_space.contains(seen)
+    for name in (ID, "spiral_env/Tuple-v0"):
+        assert gymnasium.make(name).metadata["render_fps"] > 0
+    assert _batch().metadata["render_fps"] > 0
+    assert spiral_env.parallel_env().metadata["render_fps"] > 0
+
+
+def test_frames_are_refused_with_the_type_that_stable_baselines3_expects() -> None:
+    with pytest.raises(TypeError, match="render_mode must be None or one of ansi, got 'rgb_array'"):
+        gymnasium.make(ID, render_mode="rgb_array")
 
 
 @pytest.mark.parametrize("homogenize", [True, False])
