@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from spiral_env._horizon import HorizonSpec
+from spiral_env.horizon import HorizonSpec
 from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
 from spiral_env.parallel_env import RENDER_FPS, SpiralParallelEnv
 from spiral_env.policy import Policy, StatusQuo, Uniform, ask_policy, check_role, episode_keys, reset_policy

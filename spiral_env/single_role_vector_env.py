@@ -11,8 +11,8 @@ import numpy as np
 from gymnasium import vector
 from gymnasium.vector.utils import batch_space
 
-from spiral_env._horizon import HorizonSpec
 from spiral_env.core.state import Sum
+from spiral_env.horizon import HorizonSpec
 from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
 from spiral_env.parallel_env import RENDER_FPS
 from spiral_env.policy import Policy, StatusQuo, ask_policy, check_role, episode_keys, reset_policy

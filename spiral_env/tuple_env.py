@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from spiral_env._horizon import HorizonSpec
+from spiral_env.horizon import HorizonSpec
 from spiral_env.parallel_env import RENDER_FPS, SpiralParallelEnv
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed
