@@ -43,7 +43,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	$(BIN)/spiral bench
+	$(BIN)/spiral bench --out results/bench.json
 
 clean:
 	rm -rf $(VENV) .nox build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

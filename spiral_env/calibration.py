@@ -50,6 +50,9 @@ BURN_IN = 24
 BURN_INS = 4
 ROUNDS = 4
 """Aim and appetite move each other: levels climbed raise the threat."""
+AIM_STEPS, AIM_MONTHS, START_MONTHS, SCALE_MONTHS = 10, 60, 6, 60
+SOLVED_MONTHS = BURN_INS * BURN_IN + ROUNDS * (AIM_STEPS * AIM_MONTHS + START_MONTHS) + SCALE_MONTHS
+"""Months that ``solve`` lives at most."""
 _SOLVED = ("aim", "appetite", "start_value", "scale_it", "scale_business", "scale_finance", "scale_sme", "scale_team")
 _DEFAULTS = {x.name: x.default for x in PARAMETERS}
 
@@ -83,18 +86,35 @@ def average_firm(num_envs: int, num_smes: int) -> np.ndarray:
     return np.broadcast_to(np.array(rows), (num_envs, len(rows), 5)).copy()
 
 
-def _episodes(
-    world: World, episodes: int, seed: int, months: int, each: Callable[[Engine], None] | None = None
-) -> Engine:
-    """Run the average firm for ``months``, calling ``each`` after every one."""
-    engine = Engine(world, episodes)
-    engine.reset(np.arange(seed, seed + episodes, dtype=np.int64))
-    efforts = average_firm(episodes, world.num_smes)
-    for _ in range(months):
-        engine.step(efforts, observe=False)
-        if each is not None:
-            each(engine)
-    return engine
+class _Games(NamedTuple):
+    """Episodes of the average firm, always on the same seeds.
+
+    Attributes:
+        episodes: how many, side by side.
+        seed: of the first.
+        progress: told of every month lived by all.
+    """
+
+    episodes: int
+    seed: int
+    progress: Callable[[int], None] | None = None
+
+    def play(self, world: World, months: int, each: Callable[[Engine], None] | None = None) -> Engine:
+        """Run them for ``months``, calling ``each`` after every one."""
+        engine = Engine(world, self.episodes)
+        engine.reset(np.arange(self.seed, self.seed + self.episodes, dtype=np.int64))
+        efforts = average_firm(self.episodes, world.num_smes)
+        for _ in range(months):
+            engine.step(efforts, observe=False)
+            if each is not None:
+                each(engine)
+            self.tell(1)
+        return engine
+
+    def tell(self, months: int) -> None:
+        """So many months more are done, or need not be."""
+        if self.progress is not None:
+            self.progress(months)
 
 
 def _with(world: World, values: dict[str, float], law: np.ndarray | None = None) -> World:
@@ -102,9 +122,9 @@ def _with(world: World, values: dict[str, float], law: np.ndarray | None = None)
     return World(merged, world.ranges, world.law if law is None else law, world.num_smes, world.max_cycles)
 
 
-def _burn_in(world: World, episodes: int, seed: int) -> tuple[float, np.ndarray]:
+def _burn_in(world: World, games: _Games) -> tuple[float, np.ndarray]:
     """Mean number open after 24 months of the average firm, and a sample of what is open."""
-    states = _episodes(world, episodes, seed, BURN_IN).states
+    states = games.play(world, BURN_IN).states
     rows = []
     for s in states:
         n = int(s.num_open)
@@ -119,43 +139,56 @@ def _burn_in(world: World, episodes: int, seed: int) -> tuple[float, np.ndarray]
     return float(states["num_open"].mean()), table[picks]
 
 
-def _yearly_events(world: World, episodes: int, seed: int) -> float:
+def _yearly_events(world: World, games: _Games) -> float:
     chances: list[float] = []
-    _episodes(world, episodes, seed, 60, lambda e: chances.append(float(e.states["event_probability"].mean())))
+    games.play(world, AIM_MONTHS, lambda e: chances.append(float(e.states["event_probability"].mean())))
     return 12.0 * float(np.mean(chances))
 
 
-def _solve_aim(world: World, episodes: int, seed: int) -> float:
+def _solve_aim(world: World, games: _Games) -> float:
     """Fixed power steps on the attack aim until the average firm's episodes show ``BREACH_RATE``."""
     aim = float(pack(world.values, world.num_smes)[0]["aim"])
-    for _ in range(10):
-        rate = _yearly_events(_with(world, {"aim": aim}), episodes, seed)
+    for step in range(AIM_STEPS):
+        rate = _yearly_events(_with(world, {"aim": aim}), games)
+        if not rate > 0.0:
+            raise ValueError("scenario must have attacks for its aim to be solved, got none in the average firm's play")
         if abs(rate / BREACH_RATE - 1.0) < 0.002:
+            games.tell(AIM_MONTHS * (AIM_STEPS - 1 - step))
             break
         aim *= (BREACH_RATE / rate) ** 1.1
     return aim
 
 
-def solve(scenario: Scenario | str = "baseline-v0", episodes: int = 256, seed: int = 10_000) -> Solution:
+def solve(
+    scenario: Scenario | str = "baseline-v0",
+    episodes: int = 256,
+    seed: int = 10_000,
+    progress: Callable[[int], None] | None = None,
+) -> Solution:
     """Solve backlog, aim, appetite, starting value and reward scales under the average firm, in this order.
 
-    It starts from an empty backlog and the parameters' defaults, so solving twice gives the same values.
+    It starts from an empty backlog and the parameters' defaults, so solving twice gives the same values. ``progress``
+    is told of months, ``SOLVED_MONTHS`` in all.
+
+    Raises:
+        ValueError: nobody attacks in this scenario.
     """
+    games = _Games(episodes, seed, progress)
     world = load_scenario(scenario).world()
     params: dict[str, float] = {name: _DEFAULTS[name] for name in _SOLVED}  # type: ignore[misc]
     params["backlog_open"] = 0.0
     law = world.law
     for _ in range(BURN_INS):
-        params["backlog_open"], law = _burn_in(_with(world, params, law), episodes, seed)
+        params["backlog_open"], law = _burn_in(_with(world, params, law), games)
     for _ in range(ROUNDS):
-        params["aim"] = _solve_aim(_with(world, params, law), episodes, seed)
-        params["appetite"], params["start_value"] = _start(_with(world, params, law), episodes, seed)
-    params.update(_solve_scales(_with(world, params, law), episodes, seed))
+        params["aim"] = _solve_aim(_with(world, params, law), games)
+        params["appetite"], params["start_value"] = _start(_with(world, params, law), games)
+    params.update(_solve_scales(_with(world, params, law), games))
     rounded = np.array([[float(f"{x:.5g}") for x in row] for row in law])
     return Solution({k: float(f"{v:.4g}") for k, v in params.items()}, rounded)
 
 
-def _start(world: World, episodes: int, seed: int) -> tuple[float, float]:
+def _start(world: World, games: _Games) -> tuple[float, float]:
     """Appetite and operating value of the average firm's first half year, at 8 SMEs."""
     months: list[tuple[float, float]] = []
 
@@ -164,15 +197,15 @@ def _start(world: World, episodes: int, seed: int) -> tuple[float, float]:
         fines = s["expected_privacy_fine"] + s["sme_expected_fine"].sum(1)
         months.append((float((s["cycle_loss"] + fines).mean()), float(s["operating_value"].mean())))
 
-    _episodes(world, episodes, seed, 6, watch)
+    games.play(world, START_MONTHS, watch)
     p = pack(world.values, world.num_smes)[0]
     loss, value = np.mean(months, axis=0) / float(p["size"])
     return float(loss) / float(p["start_risk"]), float(value)
 
 
-def _solve_scales(world: World, episodes: int, seed: int) -> dict[str, float]:
+def _solve_scales(world: World, games: _Games) -> dict[str, float]:
     """Scales that put the average firm's mean monthly reward at one."""
-    engine = _episodes(world, episodes, seed, 60)
+    engine = games.play(world, SCALE_MONTHS)
     sums, p = engine.states["sums"], engine.params[0]
     months = sums[:, Sum.MONTHS]
     out = {}
@@ -188,14 +221,21 @@ def _exact(value: float) -> Interval:
 
 
 def facts(
-    scenario: Scenario | str = "baseline-v0", episodes: int = 512, seed: int = 0, solution: Solution | None = None
+    scenario: Scenario | str = "baseline-v0",
+    episodes: int = 512,
+    seed: int = 0,
+    solution: Solution | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Fact]:
-    """Measure every fact of MODEL.md section 5 under the average firm, with a solution's values where there is one."""
+    """Measure every fact of MODEL.md section 5 under the average firm, with a solution's values where there is one.
+
+    ``progress`` is told of months, the scenario's ``max_cycles`` in all.
+    """
     world = load_scenario(scenario).world()
     if solution is not None:
         world = _with(world, solution.params, solution.law)
     drawn = _Drawn()
-    engine = _episodes(world, episodes, seed, world.max_cycles, drawn)
+    engine = _Games(episodes, seed, progress).play(world, world.max_cycles, drawn)
     return [
         *_loss_facts(engine, drawn),
         *_survival_facts(engine),

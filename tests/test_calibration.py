@@ -98,7 +98,7 @@ def test_a_fact_is_no_interval_around_itself() -> None:
 def test_the_appetite_is_solved_at_the_size_of_the_world(exponent: float) -> None:
     scenario = load_scenario("sme-boom-v0")
     world = replace(scenario.world(), values={**scenario.params, "size_exponent": exponent})
-    appetite, value = calibration._start(world, 32, 7)
+    appetite, value = calibration._start(world, calibration._Games(32, 7))
     size = float(pack(world.values, world.num_smes)[0]["size"])
     months: list[float] = []
 
@@ -106,6 +106,18 @@ def test_the_appetite_is_solved_at_the_size_of_the_world(exponent: float) -> Non
         s = engine.states
         months.append(float((s["cycle_loss"] + s["expected_privacy_fine"] + s["sme_expected_fine"].sum(1)).mean()))
 
-    calibration._episodes(world, 32, 7, 6, watch)
+    calibration._Games(32, 7).play(world, 6, watch)
     assert np.mean(months) / (appetite * size) == pytest.approx(0.9)
     assert value > 0.0
+
+
+def test_solving_tells_how_far_it_is_and_ends_at_all() -> None:
+    told: list[int] = []
+    calibration.solve("baseline-v0", 2, progress=told.append)
+    assert sum(told) == calibration.SOLVED_MONTHS
+    assert len(told) > calibration.BURN_IN
+
+
+def test_a_world_without_attacks_cannot_be_solved() -> None:
+    with pytest.raises(ValueError, match="scenario must have attacks"):
+        calibration.solve("zero-threat-v0", 2)

@@ -14,8 +14,11 @@ __all__ = ["exit_code"]
 
 _WIDTH = 400
 """Characters of an error line: names and values may be of any length."""
-_EXTRA_OF = {"ray": "rllib"}
-"""Extras of modules that the extra ``train`` does not bring."""
+_EXTRAS = {
+    "train": ("torch", "stable_baselines3", "tensorboard", "safetensors", "matplotlib", "pyarrow", "optuna"),
+    "rllib": ("ray",),
+}
+"""Extras and the modules they bring."""
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
 """What a shell reports of a process ended by SIGINT and by SIGPIPE."""
 _MISTAKES = (ValueError, TypeError, ImportError, OSError, RecursionError, MemoryError, OverflowError)
@@ -38,10 +41,7 @@ def exit_code(app: Any, arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing in ("", "spiral_env"):
-            raise
-        return _refuse(f"no module {missing}: this needs pip install 'spiral-env[{_EXTRA_OF.get(missing, 'train')}]'")
+        return _refuse(_missing(error))
     except _MISTAKES as error:
         return _refuse(_words(error))
     except Exception as error:
@@ -68,6 +68,14 @@ def _refuse(text: str) -> int:
     if sys.stderr is not None:
         print(one_line(f"error: {text}", _WIDTH), file=sys.stderr)
     return 2
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    module = (error.name or "").partition(".")[0]
+    for extra, modules in _EXTRAS.items():
+        if module in modules:
+            return f"no module {module}: this needs pip install 'spiral-env[{extra}]'"
+    return str(error)
 
 
 def _words(error: BaseException) -> str:

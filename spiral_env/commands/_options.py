@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "Engine", "RayAddress", "Spec", "World", "load_team", "missing_extra", "spread_over"]
+__all__ = ["AsJson", "Engine", "RayAddress", "Seed", "Spec", "World", "load_team", "missing_extra", "spread_over"]
 
+MOST_SEED = 2**63 - 1
 World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the world and of all its draws.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Engine = Annotated[str | None, typer.Option(help="local, or ray: on a Ray cluster.  [default: local]")]
 RayAddress = Annotated[str | None, typer.Option(help="Ray cluster to join.  [default: one on this machine]")]
@@ -36,14 +38,12 @@ def spread_over(engine: str | None, address: str | None) -> Iterator[Callable[..
     if engine != "ray":
         yield None
         return
-    try:
-        from spiral_env.training.cluster import cluster, fan_out
-    except ModuleNotFoundError as error:
-        raise missing_extra(error) from None
+    from spiral_env.training.cluster import cluster, fan_out
+
     # Ray tells of dead nodes, to its very end, on the standard output, which is for results.
     with redirect_stdout(sys.stderr), cluster(address or ""):
         yield fan_out
 
 
 def missing_extra(error: ModuleNotFoundError) -> ImportError:
-    return ImportError(f"no module {error.name}: this needs the checkout and pip install 'spiral-env[train]'")
+    return ImportError(f"no module {error.name}: this needs pip install 'spiral-env[train]'")

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from spiral_env.commands._options import AsJson, missing_extra
+from spiral_env.commands._options import AsJson
 from spiral_env.commands._output import emit
 
 
 def plot(run: Annotated[Path, typer.Argument(help="The run's folder.")], as_json: AsJson = False) -> None:
     """Draw a run's learning curve and the lever use of its policy as PNG files in its folder."""
-    try:
-        from spiral_env.training.runs.plot import plot_run
-    except ModuleNotFoundError as error:
-        raise missing_extra(error) from None
+    if not run.is_dir():
+        raise ValueError(f"run must be the folder of a trained run, got {run}")
+    from spiral_env.training.runs.plot import plot_run
+
     files = [str(path) for path in plot_run(run)]
     emit(as_json, {"files": files}, "\n".join(files))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._options import AsJson, Spec, World, load_team
+from spiral_env.commands._options import AsJson, Seed, Spec, World, load_team
 from spiral_env.commands._output import emit
 from spiral_env.text import Table
 
@@ -15,11 +15,13 @@ from spiral_env.text import Table
 def rollout(
     scenario: World = "baseline-v0",
     policy: Spec = "status_quo",
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="File to write: .csv or .parquet.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """One episode as a monthly table."""
+    import numpy as np
+
     from spiral_env.files import check_writable, write_atomically
     from spiral_env.parallel_env import parallel_env
     from spiral_env.policy import ask_policy, episode_keys, reset_policy
@@ -32,8 +34,6 @@ def rollout(
     team = load_team(dict.fromkeys(ROLES, policy))
     env = parallel_env(scenario, action_mode="continuous")
     env.reset(seed=seed)
-    import numpy as np
-
     for role, member in team.items():
         reset_policy(member, role, episode_keys([seed]))
     rows: list[dict[str, Any]] = []

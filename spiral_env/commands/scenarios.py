@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from spiral_env.commands._headings import Headings
@@ -18,29 +20,38 @@ def scenarios_list(as_json: AsJson = False) -> None:
     from spiral_env.scenarios import load_scenario, scenario_ids
 
     rows = {name: load_scenario(name) for name in scenario_ids()}
-    text = "\n".join(f"{name:<22} {s.num_smes:>4} SMEs  {s.title}" for name, s in rows.items())
-    emit(as_json, {name: s.title for name, s in rows.items()}, text)
+    table = Table(("id", "SMEs", "title", "description"))
+    for name, s in rows.items():
+        table.add_row(name, s.num_smes, s.title, " ".join(s.description.split()))
+    about = ("title", "description", "num_smes", "max_cycles")
+    emit(as_json, {name: {key: getattr(s, key) for key in about} for name, s in rows.items()}, table)
 
 
 @scenarios_app.command("show")
-def scenarios_show(scenario: str, as_json: AsJson = False) -> None:
-    """Every number in force, with unit, range and source."""
+def scenarios_show(
+    scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.")], as_json: AsJson = False
+) -> None:
+    """Every number in force, with unit, range and source, and whether the scenario sets it itself."""
     from spiral_env.core.params import PARAMETERS
     from spiral_env.scenarios import load_scenario
 
     world = load_scenario(scenario)
-    table = Table(("group", "name", "value", "unit", "range", "source"), title=f"{world.id}: {world.title}")
+    columns = ("group", "name", "value", "set by", "unit", "range", "source")
+    table = Table(columns, title=f"{world.id}: {world.title}")
     data = {}
     for q in PARAMETERS:
         value = world.value(q.name)
-        data[q.name] = {"value": value, "unit": q.unit, "range": [q.low, q.high], "source": q.source}
-        shown = f"{value}" + ("*" if q.name in world.params else "")
-        table.add_row(q.group, q.name, shown, q.unit, f"{q.low:g} .. {q.high:g}", q.source)
+        set_by = "ranges" if q.name in world.ranges else "scenario" if q.name in world.params else "default"
+        data[q.name] = {"value": value, "set_by": set_by, "unit": q.unit, "range": [q.low, q.high], "source": q.source}
+        shown = " ".join(f"{x:.12g}" for x in value) if isinstance(value, tuple) else f"{value:.12g}"
+        table.add_row(q.group, q.name, shown, set_by, q.unit, f"{q.low:g} .. {q.high:g}", q.source)
     emit(as_json, data, table)
 
 
 @scenarios_app.command("validate")
-def scenarios_validate(files: list[str], as_json: AsJson = False) -> None:
+def scenarios_validate(
+    files: Annotated[list[str], typer.Argument(help="Scenario ids or TOML files.")], as_json: AsJson = False
+) -> None:
     """Check scenario files; exit 2 with one line at the first fault."""
     from spiral_env.scenarios import load_scenario
 

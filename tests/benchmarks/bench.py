@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import subprocess
@@ -13,11 +14,11 @@ from typing import Any
 import numpy as np
 
 import spiral_env
-from spiral_env.files import write_atomically
+from spiral_env.files import parse_json, read_file, write_atomically
 from tests.benchmarks import floor, learning, peers, stepping
 from tests.benchmarks.timing import machine, median_seconds
 
-__all__ = ["PARTS", "bench"]
+__all__ = ["PARTS", "bench", "chosen", "markdown"]
 
 Figures = dict[str, Any]
 
@@ -48,11 +49,8 @@ def ours(steps: int = 25, worlds: int = 1024, threads: int = 1) -> float:
 
 def beside_peers(folder: Path | None) -> Figures:
     """Every peer that ``folder`` holds a virtual environment of, ours before and after each of them."""
-    if folder is None:
-        raise ValueError(
-            "part peers needs --peers FOLDER, with <folder>/<peer>/bin/python for " + ", ".join(peers.PEERS)
-        )
     out: Figures = {}
+    folder = _check_peers(folder)
     for name, (_, package) in peers.PEERS.items():
         python = folder / package / "bin" / "python"
         if not python.exists():
@@ -73,6 +71,13 @@ def beside_peers(folder: Path | None) -> Figures:
     seen = spiral_env.vector_env("baseline-v0", 1).single_observation_space
     out["our observations"] = ", ".join(f"{role} {space.shape[0]}" for role, space in seen.items())
     return out
+
+
+def _check_peers(folder: Path | None) -> Path:
+    if folder is None or not folder.is_dir():
+        peer = ", ".join(peers.PEERS)
+        raise ValueError(f"part peers needs --peers FOLDER, with <folder>/<peer>/bin/python for {peer}, got {folder}")
+    return folder
 
 
 def _ippo_rate() -> float:
@@ -101,28 +106,68 @@ PARTS: dict[str, tuple[str, Callable[[], Figures] | None]] = {
 }
 
 
-def bench(only: Sequence[str], out: Path, peer_folder: Path | None = None) -> Figures:
-    """Measure the parts (all if none is named); adds them to the JSON file and rewrites its table in Markdown.
+def bench(
+    only: Sequence[str],
+    out: Path | None = None,
+    peer_folder: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Figures:
+    """Measure the parts, all if none is named.
+
+    With ``out`` they are added to this JSON file, and its table in Markdown is rewritten beside it. ``progress`` is
+    told of each part.
+
+    Raises:
+        ValueError: a part is unknown, or the peers' folder is missing.
+    """
+    names = chosen(only, peer_folder)
+    report = _stored(out)
+    _compile()
+    for name in names:
+        about = machine()
+        function = PARTS[name][1]
+        figures = function() if function is not None else beside_peers(peer_folder)
+        report[name] = {"machine": about, "figures": figures}
+        if out is not None:
+            ordered = {part: report[part] for part in PARTS if part in report}
+            write_atomically(out, json.dumps(ordered, indent=1) + "\n")
+            write_atomically(out.with_suffix(".md"), markdown(ordered))
+        if progress is not None:
+            progress(1)
+    return {name: report[name] for name in names}
+
+
+def chosen(only: Sequence[str], peer_folder: Path | None) -> list[str]:
+    """Names of the parts to measure.
 
     Raises:
         ValueError: a part is unknown, or the peers' folder is missing.
     """
     for name in only:
         if name not in PARTS:
-            raise ValueError(f"--only must be of {', '.join(PARTS)}, got {name!r}")
-    chosen = list(only) or [name for name in PARTS if name != "peers" or peer_folder is not None]
-    report: Figures = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    _compile()
-    for name in chosen:
-        about = machine()
-        function = PARTS[name][1]
-        figures = function() if function is not None else beside_peers(peer_folder)
-        report[name] = {"machine": about, "figures": figures}
-        out.parent.mkdir(parents=True, exist_ok=True)
-        ordered = {part: report[part] for part in PARTS if part in report}
-        write_atomically(out, (json.dumps(ordered, indent=1) + "\n").encode())
-        write_atomically(out.with_suffix(".md"), markdown(ordered).encode())
-    return {name: report[name] for name in chosen}
+            near = difflib.get_close_matches(name, PARTS, 1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"--only must be of {', '.join(PARTS)}, got {name!r}{hint}")
+    if "peers" in only:
+        _check_peers(peer_folder)
+    return list(only) or [name for name in PARTS if name != "peers" or peer_folder is not None]
+
+
+def _stored(out: Path | None) -> Figures:
+    """The parts that the file holds already.
+
+    Raises:
+        ValueError: it is no report.
+    """
+    if out is None or not out.is_file():
+        return {}
+    report = parse_json(read_file(out, 2**24, "report"), f"report {out}")
+    if not all(
+        name in PARTS and isinstance(part, dict) and part.keys() == {"machine", "figures"}
+        for name, part in report.items()
+    ):
+        raise ValueError(f"report {out} was not written by spiral bench")
+    return report
 
 
 def markdown(report: Figures) -> str:
