@@ -67,7 +67,7 @@ def test_only_a_solution_that_shows_all_facts_is_stored(
 ) -> None:
     """The facts are those of the solved values: under a wrong aim they fail, though the stored one is right."""
     before = (folder / "baseline-v0.toml").read_text()
-    monkeypatch.setattr(calibration, "solve", lambda *_: Solution({"aim": aim}, starting_law()))
+    monkeypatch.setattr(calibration, "solve", lambda *_, **__: Solution({"aim": aim}, starting_law()))
     with pytest.raises(ValueError, match=r"facts must lie in their targets to be stored.*platform events a year"):
         calibrate("baseline-v0", 8, True, True)
     assert "platform events a year" in capsys.readouterr().out

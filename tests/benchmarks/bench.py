@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import spiral_env
+from spiral_env.commands._output import as_json_text
 from spiral_env.files import parse_json, read_file, write_atomically
 from tests.benchmarks import floor, learning, peers, stepping
 from tests.benchmarks.timing import machine, median_seconds
@@ -130,7 +131,7 @@ def bench(
         report[name] = {"machine": about, "figures": figures}
         if out is not None:
             ordered = {part: report[part] for part in PARTS if part in report}
-            write_atomically(out, json.dumps(ordered, indent=1) + "\n")
+            write_atomically(out, as_json_text(ordered) + "\n")
             write_atomically(out.with_suffix(".md"), markdown(ordered))
         if progress is not None:
             progress(1)
@@ -187,6 +188,8 @@ def markdown(report: Figures) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    if value is None or value == math.inf:
+        return "not reached"
     if isinstance(value, float):
-        return "not reached" if math.isinf(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return str(value)
