@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import errno
+import hashlib
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,17 +153,17 @@ def test_sizes_that_different_processes_compiled_are_loaded_together(copied: Pat
     assert play(*names[::-1]) == alone[::-1]
 
 
-# Stores for one kind of seeds; the index is written late, so that another process may read the old one before.
+# Stores for one kind of seeds, late, so that another process stores its own meanwhile.
 SLOWLY = """
 import sys, time
 import numpy as np
-from numba.core.caching import IndexDataCacheFile
+from spiral_env.core import _jit
 from spiral_env.simulator.batch import draw_rows
-write = IndexDataCacheFile._save_index
-IndexDataCacheFile._save_index = lambda *arguments: (time.sleep(1.0), write(*arguments))
+write = _jit.write_atomically
+_jit.write_atomically = lambda *arguments: (time.sleep(1.0), write(*arguments))
 params, ranges = np.zeros((1, 1)), np.array([[0.0], [1.0]])
 draw_rows(params, ranges, np.array([3], dtype=sys.argv[1]), np.array([True]), 0, 1)
-print(len(set(draw_rows._cache._cache_file._load_index().values())), sum(draw_rows.stats.cache_hits.values()))
+print(len(list(_jit.cache_folder().iterdir())), sum(draw_rows.stats.cache_hits.values()))
 """
 
 
@@ -178,8 +184,9 @@ def test_processes_that_compile_at_once_do_not_overwrite_each_other(copied: Path
 
 def test_the_user_may_choose_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", str(tmp_path / "mine"))
-    assert _jit.cache_folder() == tmp_path / "mine" / _jit.source_hash()
-    assert _jit.cache_folder().is_dir()
+    folder = _jit.cache_folder()
+    assert folder == tmp_path / "mine" / _jit.source_hash()
+    assert folder.is_dir()
 
 
 def test_a_folder_that_cannot_be_written_is_replaced_by_a_temporary_one(
@@ -189,6 +196,7 @@ def test_a_folder_that_cannot_be_written_is_replaced_by_a_temporary_one(
     monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", str(tmp_path / "file"))
     monkeypatch.setattr(_jit.tempfile, "gettempdir", lambda: str(tmp_path))
     folder = _jit.cache_folder()
+    assert folder is not None
     assert folder.is_dir()
     assert folder.parent.name == f"spiral_env-{os.getuid()}"
 
@@ -203,22 +211,183 @@ def test_a_temporary_folder_that_others_may_write_to_is_not_used(
     monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", str(tmp_path / "file"))
     monkeypatch.setattr(_jit.tempfile, "tempdir", str(tmp_path))
     folder = _jit.cache_folder()
+    assert folder is not None
     assert folder.parent != planted
     assert folder.parent.stat().st_mode & 0o077 == 0
 
 
-def test_the_progress_line_is_printed_only_for_a_compile(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def _twice(x):  # type: ignore[no-untyped-def]
+    return 2.0 * x
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of this process, which has told nothing yet."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setattr(_jit, "_CACHE_FOLDER", folder)
+    monkeypatch.setattr(_jit, "_tell_of_compiling", _jit._Once())
+    monkeypatch.setattr(_jit, "_tell_of_trouble", _jit._Once())
+    return folder
+
+
+def _called() -> bool:
+    """Whether a new copy of an entry point found its code on disk; that it works."""
+    dispatcher = _jit.entry_point(_twice)
+    assert dispatcher(21.0) == 42.0
+    return bool(dispatcher.stats.cache_hits)
+
+
+def _is_one_line_that_helps(text: str, reason: str) -> bool:
+    return text.count("\n") == 1 and "SPIRAL_ENV_CACHE_DIR" in text and reason in text
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda data: b"",
+        lambda data: data[:20],
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data + b"x",
+        lambda data: b"x" * len(data),
+    ],
+)
+def test_a_damaged_entry_is_thrown_away_and_compiled_anew(
+    cache: Path, capfd: pytest.CaptureFixture[str], harm: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr(_jit, "_told", _jit.threading.Event())
+    assert not _called()
+    (entry,) = cache.iterdir()
+    entry.write_bytes(harm(entry.read_bytes()))
+    capfd.readouterr()
+    assert not _called()
+    assert _is_one_line_that_helps(capfd.readouterr().err, "damaged")
+    assert _called()
 
-    class Compiled:
-        signatures = ("already",)
 
-    class New:
-        signatures = ()
+def test_code_of_another_kind_is_thrown_away(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert not _called()
+    (entry,) = cache.iterdir()
+    content = pickle.dumps(("something", "else"))
+    entry.write_bytes(hashlib.sha256(content).digest() + content)
+    assert not _called()
+    assert "SPIRAL_ENV_CACHE_DIR" in capfd.readouterr().err
+    assert _called()
 
-    for entry, told in ((Compiled, False), (New, True)):
-        with _jit.first_compile_notice(entry, seconds=0.01):
-            _jit.threading.Event().wait(0.2)
-        assert ("compiling the simulator" in capfd.readouterr().err) == told
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO])
+def test_a_cache_that_cannot_be_written_costs_a_line_and_a_compile(
+    cache: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(_jit, "write_atomically", fail)
+    assert not _called()
+    assert _is_one_line_that_helps(capfd.readouterr().err, os.strerror(number))
+    assert not _called()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_cache_that_vanishes_is_made_again(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert not _called()
+    shutil.rmtree(cache)
+    assert not _called()
+    assert _called()
+    assert capfd.readouterr().err == ""
+
+
+def test_without_any_folder_code_is_compiled(
+    cache: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_jit, "_CACHE_FOLDER", None)
+    assert not _called()
+    assert _is_one_line_that_helps(capfd.readouterr().err, "no folder that can be written")
+
+
+def test_a_folder_that_can_only_be_read_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", str(tmp_path / "shared"))
+    monkeypatch.setattr(_jit.tempfile, "tempdir", str(tmp_path))
+    folder = _jit.cache_folder()
+    assert folder is not None
+    may = os.access
+    monkeypatch.setattr(_jit.os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
+    # Empty, it is of no use to anyone.
+    assert _jit.cache_folder() != folder
+    (folder / "entry").write_bytes(b"")
+    assert _jit.cache_folder() == folder
+
+
+# Imported and played where nothing about the user is known, or on Windows.
+BARE = """
+import pathlib, sys, os
+def nobody(*_):
+    raise RuntimeError("Could not determine home directory.")
+pathlib.Path.home = nobody
+if sys.argv[1] == "windows":
+    sys.modules["fcntl"] = None
+    del os.getuid
+import spiral_env.core._jit as _jit
+assert "spiral_env" in str(_jit.cache_folder())
+"""
+
+
+@pytest.mark.parametrize("where", ["no home", "windows"])
+def test_a_user_without_a_home_and_a_system_without_locks_are_no_trouble(where: str) -> None:
+    gone = ["XDG_CACHE_HOME", "SPIRAL_ENV_CACHE_DIR", *(["HOME"] if where == "no home" else [])]
+    environment = {name: value for name, value in os.environ.items() if name not in gone}
+    command = [sys.executable, "-c", BARE, where]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_progress_line_is_printed_only_for_a_compile_that_lasts(
+    cache: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, save = _jit._Entries.load, _jit._Cache.save_overload
+
+    def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any) -> Any:
+            _jit.threading.Event().wait(0.1)
+            return function(*arguments)
+
+        return wrapped
+
+    assert not _called()
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(_jit, "_QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(_jit._Entries, "load", slowly(load))
+    assert _called()
+    assert capfd.readouterr().err == ""
+    shutil.rmtree(cache)
+    monkeypatch.setattr(_jit._Cache, "save_overload", slowly(save))
+    assert not _called()
+    assert "compiling the simulator" in capfd.readouterr().err
+    shutil.rmtree(cache)
+    assert not _called()
+    assert capfd.readouterr().err == ""
+
+
+def test_entry_points_outside_the_hashed_folders_import_nothing_that_could_change() -> None:
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        of_jit = [x for x in imports if isinstance(x, ast.ImportFrom) and x.module == "spiral_env.core._jit"]
+        kernels = any(name.name in ("kernel", "entry_point") for x in of_jit for name in x.names)
+        if not kernels or path.relative_to(PACKAGE).parts[0] in _jit._COMPILED_FOLDERS:
+            continue
+        found.append(path.name)
+        ours = [x for x in imports if isinstance(x, ast.ImportFrom) and (x.level or str(x.module).startswith("spiral"))]
+        assert ours == of_jit, path
+    assert found == ["compiled.py"]
+
+
+def test_an_edited_entry_point_is_not_found_under_its_old_name(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "edited.py"
+    monkeypatch.setattr(_jit.inspect, "getfile", lambda _: str(file))
+    for text, hit in (("a", False), ("a", True), ("b", False), ("a", True)):
+        file.write_text(text)
+        assert _called() is hit

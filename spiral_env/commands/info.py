@@ -24,7 +24,7 @@ def info(
 
     from spiral_env.core._jit import cache_folder
 
-    data: dict[str, str] = {"compile cache": str(cache_folder()), "cores": str(os.cpu_count())}
+    data: dict[str, str] = {"compile cache": str(cache_folder() or "none"), "cores": str(os.cpu_count())}
     for name in ("spiral-env", "numpy", "numba", "gymnasium", "pettingzoo", "torch", "stable-baselines3"):
         try:
             data[name] = version(name)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spiral_env.core._jit import first_compile_notice
 from spiral_env.core.params import PARAMS_DTYPE, Value, pack
 from spiral_env.core.state import FIELDS, capacity_for, state_dtype
 from spiral_env.roles import FEATURES, ROLES
@@ -117,8 +116,7 @@ class Engine:
     def _run(self, function, *arguments) -> None:  # type: ignore[no-untyped-def]
         """Call an entry point on all rows, in slices if there are threads."""
         if function.__name__ not in self._ready:
-            with first_compile_notice(function):
-                function(*arguments, 0, 0)
+            function(*arguments, 0, 0)
             self._ready.add(function.__name__)
         if self._pool is None:
             function(*arguments, 0, self.num_envs)
