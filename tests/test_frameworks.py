@@ -75,7 +75,7 @@ def test_an_adapter_without_its_framework_names_the_extra(adapter: str) -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.split('.')[0] not in known:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name.split('.')[0])\n"
-        "import spiral_env, spiral_env.policy\n"
+        "import spiral_env.parallel_env, spiral_env.policy, spiral_env.vector_env\n"
         "known = set(sys.stdlib_module_names) | {x.split('.')[0] for x in sys.modules}\n"
         "sys.meta_path.insert(0, Missing())\n"
         f"importlib.import_module('spiral_env.adapters.{adapter}')\n"

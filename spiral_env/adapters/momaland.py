@@ -34,9 +34,9 @@ class MultiObjectiveEnv(SpiralParallelEnv, MOParallelEnv):
         "central_observation": True,
     }
 
-    def __init__(self, scenario: Any = "baseline-v0", **options: Any) -> None:
-        """Build the world; options as in ``parallel_env``."""
-        super().__init__(scenario, **options)
+    def __init__(self, scenario: Any = "baseline-v0", split: str | None = "train", **options: Any) -> None:
+        """Build the world; options as in ``parallel_env``. To evaluate, give ``split="held_out"``."""
+        super().__init__(scenario, split=split, **options)
         space = spaces.Box(-np.inf, np.inf, (len(OBJECTIVES),), np.float32)
         self.reward_spaces = dict.fromkeys(self.possible_agents, space)
 

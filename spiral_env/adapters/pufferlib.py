@@ -21,14 +21,21 @@ class BatchedPufferEnv(pufferlib.PufferEnv):
     """Rows are environment-major: row ``e * A + a``; spaces are homogenised; PufferLib's buffers are written in place.
 
     An episode that ends restarts in the next step, as PufferLib's own vectors do. Infos hold the outcome measures
-    of the episodes that ended.
+    of the episodes that ended, from which PufferLib's trainer makes its ``environment/...`` curves. PufferLib seeds its
+    copies ``seed + i``; with a split no two of them share a world. To evaluate, give ``split="held_out"``.
     """
 
     def __init__(
-        self, scenario: Any = "baseline-v0", num_envs: int = 1, buf: Any = None, seed: int = 0, **options: Any
+        self,
+        scenario: Any = "baseline-v0",
+        num_envs: int = 1,
+        buf: Any = None,
+        seed: int = 0,
+        split: str | None = "train",
+        **options: Any,
     ) -> None:
         """Build the batch; ``options`` as in ``parallel_env``, and ``num_threads``. ``reset`` sets the seed."""
-        self.batch = SpiralVectorEnv(scenario, num_envs, **{"homogenize": True, **options})
+        self.batch = SpiralVectorEnv(scenario, num_envs, split=split, **{"homogenize": True, **options})
         self.single_observation_space = self.batch.single_observation_space["it"]
         self.single_action_space = self.batch.single_action_space["it"]
         self.num_agents = self.batch.num_envs * self.batch.num_agents

@@ -194,7 +194,7 @@ def _sb3_seconds_to(target: float, limit: float) -> tuple[float, float]:
 
         def _on_step(self) -> bool:
             info = self.locals["infos"][0]
-            self.values += [info["metrics"]["ecosystem_value"]] if "metrics" in info else []
+            self.values += [info["outcome_ecosystem_value"]] if "outcome_ecosystem_value" in info else []
             if len(self.values) >= 64:
                 self.best = max(self.best, sum(self.values[-64:]) / 64.0)
             return self.best < target and time.perf_counter() - self.start < limit

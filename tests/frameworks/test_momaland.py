@@ -26,7 +26,7 @@ def test_the_example_trains(record: Record) -> None:
 
 
 def test_its_wrapper_weighs_the_vectors_that_our_environment_pays(record: Record) -> None:
-    ours = spiral_env.parallel_env()
+    ours = spiral_env.parallel_env(split="train")
     own = {agent: np.array([0.2, 0.3, 0.5]) + k for k, agent in enumerate(ours.possible_agents)}
     env = LinearizeReward(mo_parallel_env(), own)
     env.reset(seed=5)
@@ -54,6 +54,23 @@ def test_momaland_accepts_the_turn_based_and_the_parallel_environment(mode: str)
     for agent, reward in rewards.items():
         assert env.reward_space(agent) is env.reward_space(agent)
         assert env.reward_space(agent).contains(reward)
+
+
+def test_episodes_are_of_their_split_and_their_last_infos_hold_outcomes() -> None:
+    scenario = spiral_env.load_scenario("baseline-v0")
+    for split, (low, high) in (("train", scenario.train_seeds), ("held_out", scenario.held_out_seeds)):
+        worlds = []
+        for seed in range(16):
+            env = mo_parallel_env(split=split, max_cycles=2)
+            for chosen in (seed, None):
+                env.reset(seed=chosen)
+                worlds.append(int(env.engine.states["seed"][0]))
+        assert len(set(worlds)) == 32
+        assert all(low <= own < high for own in worlds)
+    assert mo_parallel_env().split == "train"
+    for month in range(2):
+        *_, infos = env.step(_actions(env, month))
+    assert infos["it_0"]["outcome_ecosystem_value"] == env.metrics()["ecosystem_value"]
 
 
 def test_a_reward_space_has_the_three_objectives() -> None:

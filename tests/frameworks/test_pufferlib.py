@@ -48,14 +48,31 @@ def test_the_example_trains(record: Record, ran: Ran) -> None:
 
 
 def test_a_row_is_paid_what_our_environment_pays(record: Record, ran: Ran) -> None:
-    env = BatchedPufferEnv(num_envs=3)
+    env = BatchedPufferEnv(num_envs=3, split=None)
     acted, paid = _play(env, ran.names["policy"], 30, seed=5)
     own = slice(2 * AGENTS, 3 * AGENTS)
     record.same_returns([x[own] for x in paid], replay(7, [x[own] for x in acted], homogenize=True))
 
 
+@pytest.mark.parametrize("split", ["train", "held_out"])
+@pytest.mark.parametrize("backend", ["Serial", "Multiprocessing"])
+def test_copies_share_no_world(backend: str, split: str) -> None:
+    """Two copies of 16 rows, seeded one apart by PufferLib."""
+    kwargs = {"num_envs": 16, "split": split}
+    env = pufferlib.vector.make(BatchedPufferEnv, env_kwargs=kwargs, backend=backend, num_envs=2)
+    observations, _ = env.reset(seed=1)
+    openings = observations.reshape(32, -1)
+    env.close()
+    assert len({opening.tobytes() for opening in openings}) == 32
+
+
+def test_the_emulation_shares_no_world() -> None:
+    observations, _ = _emulated(32, split="train").reset(seed=1)
+    assert len({opening.tobytes() for opening in observations.reshape(32, -1)}) == 32
+
+
 def test_the_batch_is_pufferlibs_own_emulation() -> None:
-    ours = pufferlib.vector.make(BatchedPufferEnv, env_kwargs={"num_envs": 3, "max_cycles": 4})
+    ours = pufferlib.vector.make(BatchedPufferEnv, env_kwargs={"num_envs": 3, "max_cycles": 4, "split": None})
     theirs = _emulated(3, max_cycles=4)
     assert ours.single_observation_space == theirs.single_observation_space
     assert ours.single_action_space == theirs.single_action_space

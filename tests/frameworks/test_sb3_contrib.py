@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sb3_contrib import ARS, QRDQN, TQC, TRPO, CrossQ, MaskablePPO, RecurrentPPO
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecMonitor
 
 from frameworks.checks import Record, replay, run_example, speeds, weights_of
-from spiral_env.adapters.stable_baselines3 import SharedVecEnv
+from spiral_env.adapters.stable_baselines3 import PerAgent, SharedVecEnv, TeamVecEnv
+from spiral_env.scenarios.seeds import row_seeds
 
 FRAMEWORK = {
     "title": "sb3-contrib",
@@ -34,8 +37,18 @@ def test_rewards_of_a_recurrent_policy_equal_ours(record: Record) -> None:
         actions.append(chosen)
         rewards.append(paid)
     assert starts.all()
+    seeds = row_seeds(11, 2, "train")
     for ecosystem, rows in ((0, slice(0, 11)), (1, slice(11, 22))):
-        record.same_returns(np.array(rewards)[:, rows], replay(11 + ecosystem, np.array(actions)[:, rows]))
+        ours = replay(seeds[ecosystem], np.array(actions)[:, rows], split="train")
+        record.same_returns(np.array(rewards)[:, rows], ours)
+
+
+def test_a_recurrent_policy_is_scored_by_teams() -> None:
+    model = RecurrentPPO("MlpLstmPolicy", SharedVecEnv(num_envs=1), n_steps=8, batch_size=88, seed=1, device="cpu")
+    env = VecMonitor(TeamVecEnv(num_envs=3, max_cycles=4))
+    returns, lengths = evaluate_policy(PerAgent(model), env, 3, return_episode_rewards=True)
+    assert lengths == [4, 4, 4]
+    assert len(set(returns)) == 3
 
 
 @pytest.mark.parametrize(
