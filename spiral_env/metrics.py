@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from spiral_env.core.state import Sum
 
-__all__ = ["HEADLINES", "METRICS", "MONTH_KEYS", "OUTCOME_KEYS", "headlines", "outcome", "outcomes_of_row"]
+__all__ = ["HEADLINES", "METRICS", "MONTH_KEYS", "OUTCOME_KEYS", "bounds", "headlines", "outcome", "outcomes_of_row"]
 
 METRICS: dict[str, tuple[str, str]] = {
     "spiral_height": ("levels", "levels climbed and the fraction of the current turn"),
@@ -96,6 +97,23 @@ def _headlines(sums: Any, planned: Any, height: Any, larger: Callable[[Any, floa
 def outcomes_of_row(measures: dict[str, np.ndarray], row: int) -> dict[str, float]:
     """One row of what ``outcome`` gives, under ``OUTCOME_KEYS``."""
     return {OUTCOME_KEYS[name]: float(values[row]) for name, values in measures.items()}
+
+
+_UNIT_BOUNDS = {
+    "share": (0.0, 1.0),
+    "0 or 1": (0.0, 1.0),
+    **dict.fromkeys(("levels", "months", "epsilon", "x", "1/year", "1/month", "1/year per SME"), (0.0, math.inf)),
+}
+_BOUNDS = {
+    **dict.fromkeys(("data_sharing", "gini", "trust"), (0.0, 1.0)),
+    **dict.fromkeys(("greenwash_gap", "forecast_skill"), (-1.0, 1.0)),
+    **dict.fromkeys(("expected_loss", "realised_loss", "security_spending"), (0.0, math.inf)),
+}
+
+
+def bounds(name: str) -> tuple[float, float]:
+    """What a measure cannot leave."""
+    return _BOUNDS.get(name) or _UNIT_BOUNDS.get(METRICS[name][0], (-math.inf, math.inf))
 
 
 def _gini(x: np.ndarray) -> np.ndarray:

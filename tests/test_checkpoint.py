@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from spiral_env.agents.checkpoint import read_policy, write_policy
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import FEATURES, ROLES
 from spiral_env.spaces import Options
+from tests.bad_inputs import policy_files
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDE = Options(homogenize=True).observation_space("it").shape[0]
@@ -173,53 +175,45 @@ def test_a_flipped_byte_is_refused_in_one_line_or_still_plays(name: str, tmp_pat
     assert not any("\n" in line for line in lines)
 
 
-@pytest.mark.parametrize("header", [[], "text", 3, None, True, {}, {"format": "spiral_env-policy"}])
-def test_a_header_of_another_kind_is_refused(header: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", policy_files.CASES)
+def test_a_folder_that_is_no_policy_is_one_line(name: str, tmp_path: Path) -> None:
+    folder = _write(tmp_path / "run")
+    policy_files.CASES[name](folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = _refused(folder)
+    assert len(line) < 300 + len(str(folder))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_the_list_of_bad_folders_is_long() -> None:
+    assert len(policy_files.CASES) >= 80
+
+
+def test_a_folder_that_is_none_is_no_policy(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_text("")
+    for name in ("loop", "file", "nowhere"):
+        with pytest.raises(ValueError, match="policy must be"):
+            load_policy(str(tmp_path / name), "it")
+
+
+def test_a_missing_safetensors_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path)
-    (tmp_path / "policy.json").write_text(json.dumps(header))
-    _refused(tmp_path)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(ImportError, match=r"no module safetensors: pip install 'spiral-env\[train\]'"):
+        NetworkPolicy(tmp_path, "it")
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("format", "other"),
-        ("version", 2),
-        ("version", "1"),
-        ("features", None),
-        ("features", []),
-        ("features", {}),
-        ("features", {role: [] for role in ROLES}),
-        ("layers", "2"),
-        ("layers", -1),
-        ("layers", 2.0),
-        ("layers", True),
-        ("layers", None),
-        ("layers", 1),
-        ("layers", 3),
-        ("layers", [2]),
-        ("networks", "other"),
-        ("networks", []),
-        ("networks", {}),
-        ("networks", None),
-        ("networks", "per_role"),
-        ("head", "continuous"),
-        ("head", "other"),
-        ("head", 7),
-        ("head", []),
-    ],
-)
-def test_a_wrong_value_in_the_header_is_refused(key: str, value: Any, tmp_path: Path) -> None:
-    _write(tmp_path)
-    header = json.loads((tmp_path / "policy.json").read_text())
-    (tmp_path / "policy.json").write_text(json.dumps({**header, key: value}))
-    _refused(tmp_path)
-
-
-def test_json_nested_too_deep_is_refused(tmp_path: Path) -> None:
-    _write(tmp_path)
-    (tmp_path / "policy.json").write_text("[" * 200_000)
-    _refused(tmp_path)
+def test_a_policy_tells_its_world_and_its_files(tmp_path: Path) -> None:
+    here, there = _write(tmp_path / "a"), _write(tmp_path / "b")
+    policy = NetworkPolicy(here, "it")
+    assert policy.trained_in == {"scenario": "", "scenario_hash": ""}
+    assert policy.digest == NetworkPolicy(there, "sme").digest
+    header = json.loads((there / "policy.json").read_text())
+    (there / "policy.json").write_text(json.dumps(header | {"scenario": "town-v0", "scenario_hash": "0" * 16}))
+    changed = NetworkPolicy(there, "it")
+    assert changed.trained_in == {"scenario": "town-v0", "scenario_hash": "0" * 16}
+    assert changed.digest != policy.digest
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from spiral_env.files import write_atomically
+from spiral_env.files import parse_json, read_file, write_atomically
+from spiral_env.provenance import file_hash
 from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
 from spiral_env.spaces import Options
+from spiral_env.text import one_line
 
 __all__ = ["FORMAT", "NetworkPolicy", "read_policy", "write_policy"]
 
@@ -18,13 +20,19 @@ FORMAT = "spiral_env-policy"
 VERSION = 1
 _OPTIONS = Options(homogenize=True)
 _LOGITS = 3 * NUM_LEVERS
+MAX_LAYERS = 64
+_LARGEST_HEADER, _LARGEST = 2**20, 2**30
+"""Bytes of the two files."""
+_LARGEST_NUMBER = float(np.finfo(np.float32).max)
+_LEAST_STD = 1e-12
 
 
 def write_policy(folder: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
     """Write ``policy.safetensors`` and ``policy.json``.
 
     ``meta`` holds ``networks``: "shared" (one network over homogenised observations) or "per_role" (names prefixed
-    with ``<role>.``), ``layers`` and ``head``: "categorical" (three logits a lever) or "continuous" (its mean effort).
+    with ``<role>.``), ``layers``, ``head``: "categorical" (three logits a lever) or "continuous" (its mean effort),
+    and ``scenario`` and ``scenario_hash`` of the world it was trained in.
     """
     from safetensors.numpy import save
 
@@ -36,80 +44,112 @@ def write_policy(folder: Path, tensors: dict[str, np.ndarray], meta: dict[str, A
 
 
 def read_policy(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Tensors and header of a checkpoint; ``ValueError`` in one line if it is missing, corrupt or foreign."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    """Tensors and header of a checkpoint.
 
-    try:
-        header = json.loads((folder / "policy.json").read_text(encoding="utf-8"))
-        tensors = load((folder / "policy.safetensors").read_bytes())
-    except (OSError, ValueError, SafetensorError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"checkpoint {folder} cannot be read: {reason}") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT or header.get("version") != VERSION:
-        raise ValueError(f"checkpoint {folder} must be a {FORMAT} of version {VERSION}")
-    features, layers = header.get("features"), header.get("layers")
-    if not isinstance(features, dict) or isinstance(layers, bool) or not isinstance(layers, int) or layers < 0:
-        raise ValueError(f"checkpoint {folder} must name its features and a count of layers, got layers {layers!r}")
-    if header.get("networks", "shared") not in ("shared", "per_role"):
-        raise ValueError(f"checkpoint {folder} must hold shared or per_role networks, got {header['networks']!r}")
-    if header.get("head", "categorical") not in ("categorical", "continuous"):
-        raise ValueError(f"checkpoint {folder} must have a categorical or continuous head, got {header['head']!r}")
-    recurrent = header.get("recurrent", [])
-    if not isinstance(recurrent, list) or any(role not in ROLES for role in recurrent):
-        raise ValueError(f"checkpoint {folder} must list recurrent roles of {', '.join(ROLES)}, got {recurrent!r}")
+    Raises:
+        ImportError: safetensors is not installed.
+        ValueError: in one line, it is missing, corrupt, of a strange size or kind, or of another version or model.
+    """
+    tensors, header, _ = _read(folder)
+    return tensors, header
+
+
+def _read(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], str]:
+    """Tensors, header, and the hash of both files."""
+    text = read_file(folder / "policy.json", _LARGEST_HEADER, "checkpoint")
+    header = parse_json(text, f"checkpoint {folder / 'policy.json'}")
+    _check_header(folder, header)
+    data = read_file(folder / "policy.safetensors", _LARGEST, "checkpoint")
+    tensors = _unpacked(folder, data)
     known: set[str] = set()
     for role in ROLES:
-        if features.get(role) != [f.name for f in FEATURES[role]]:
-            raise ValueError(f"checkpoint {folder} was trained on other features of {role}")
-        known |= _check_shapes(folder, tensors, header, role)
+        known |= _check_network(folder, tensors, header, role)
     if tensors.keys() > known:
-        raise ValueError(f"checkpoint {folder} has a tensor that no layer uses: {min(tensors.keys() - known)!r}")
-    return tensors, header
+        raise ValueError(f"checkpoint {folder} has a tensor that no layer uses: {min(tensors.keys() - known)[:60]!r}")
+    return tensors, header, file_hash(text, data)
+
+
+def _unpacked(folder: Path, data: bytes) -> dict[str, np.ndarray]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+    except ModuleNotFoundError as error:
+        raise ImportError(f"no module {error.name}: pip install 'spiral-env[train]'") from None
+    try:
+        return dict(load(data))
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        reason = one_line(str(error).splitlines()[0] if str(error) else type(error).__name__, 120)
+        raise ValueError(f"checkpoint {folder / 'policy.safetensors'} cannot be read: {reason}") from None
+
+
+def _check_header(folder: Path, header: dict[str, Any]) -> None:
+    """Every value of the header, against what it may be."""
+    if header.get("format") != FORMAT or header.get("version") != VERSION:
+        raise ValueError(f"checkpoint {folder} must be a {FORMAT} of version {VERSION}")
+    layers, recurrent = header.get("layers"), header.get("recurrent", [])
+    if isinstance(layers, bool) or not isinstance(layers, int) or not 0 <= layers <= MAX_LAYERS:
+        got = one_line(repr(layers), 60)
+        raise ValueError(f"checkpoint {folder} must name a count of layers in [0, {MAX_LAYERS}], got {got}")
+    for name, allowed in {"networks": ("shared", "per_role"), "head": ("categorical", "continuous")}.items():
+        value = header.get(name, allowed[0])
+        if value not in allowed:
+            got = one_line(repr(value), 60)
+            raise ValueError(f"checkpoint {folder} must have {name} {' or '.join(allowed)}, got {got}")
+    if not isinstance(recurrent, list) or any(role not in ROLES for role in recurrent):
+        got = one_line(repr(recurrent), 60)
+        raise ValueError(f"checkpoint {folder} must list recurrent roles of {', '.join(ROLES)}, got {got}")
+    for name in ("scenario", "scenario_hash"):
+        if not isinstance(header.get(name, ""), str):
+            raise ValueError(f"checkpoint {folder} must name its {name} as text, got {one_line(header[name], 60)}")
+    features = header.get("features")
+    for role in ROLES:
+        if not isinstance(features, dict) or features.get(role) != [f.name for f in FEATURES[role]]:
+            raise ValueError(f"checkpoint {folder} was trained on other features of {role}")
 
 
 def _prefix(header: dict[str, Any], role: str) -> str:
     return f"{role}." if header.get("networks") == "per_role" else ""
 
 
-def _check_shapes(folder: Path, tensors: dict[str, np.ndarray], header: dict[str, Any], role: str) -> set[str]:
-    """Names of the tensors of the role's network, each found, of its shape and finite."""
-    prefix = _prefix(header, role)
-    known = {f"{prefix}mean", f"{prefix}std"}
+def _check(folder: Path, tensors: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]) -> set[str]:
+    """Names of tensors, each found, of its shape and of numbers that float32 can hold."""
+    for name, shape in shapes.items():
+        tensor = tensors.get(name)
+        if (
+            tensor is None
+            or tensor.dtype.kind != "f"
+            or tensor.shape != shape
+            or not (abs(tensor) <= _LARGEST_NUMBER).all()
+        ):
+            raise ValueError(f"checkpoint {folder} has no usable tensor {name}: finite floats of shape {shape}")
+    return set(shapes)
+
+
+def _check_network(folder: Path, tensors: dict[str, np.ndarray], header: dict[str, Any], role: str) -> set[str]:
+    """Names of the tensors of the role's network, all of which can be used."""
+    prefix, layers = _prefix(header, role), header["layers"]
     width = len(FEATURES[role]) if prefix else _OPTIONS.observation_space("it").shape[0]
-    for name in ("mean", "std"):
-        moments = tensors.get(prefix + name)
-        if moments is None or moments.shape != (width,) or not np.isfinite(moments).all():
-            raise ValueError(f"checkpoint {folder} has no usable tensor {prefix}{name}")
-    if not (tensors[f"{prefix}std"] > 0.0).all():
-        raise ValueError(f"checkpoint {folder} must have std > 0, got {tensors[f'{prefix}std'].min()}")
-    for k in range(header["layers"] + 1):
-        name = prefix + ("head" if k == header["layers"] else f"layer{k}")
-        weight, bias = tensors.get(f"{name}.weight"), tensors.get(f"{name}.bias")
-        usable = weight is not None and bias is not None and bias.ndim == 1 and weight.shape == (len(bias), width)
-        if not usable or not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # type: ignore[arg-type]
-            raise ValueError(f"checkpoint {folder} has no usable tensor {name}")
-        assert bias is not None
-        width = len(bias)
-        known |= {f"{name}.weight", f"{name}.bias"}
-        if role in header.get("recurrent", []) and k == header["layers"] - 1:
-            known |= _check_memory(folder, tensors, prefix, width)
+    known = _check(folder, tensors, {f"{prefix}{name}": (width,) for name in ("mean", "std")})
+    if not (tensors[f"{prefix}std"] >= _LEAST_STD).all():
+        raise ValueError(f"checkpoint {folder} must have std >= {_LEAST_STD}, got {tensors[f'{prefix}std'].min():g}")
+    for k in range(layers + 1):
+        name = prefix + ("head" if k == layers else f"layer{k}")
+        bias = tensors.get(f"{name}.bias", np.zeros(0))
+        size = len(bias) if bias.ndim == 1 and len(bias) else 1
+        known |= _check(folder, tensors, {f"{name}.weight": (size, width), f"{name}.bias": (size,)})
+        width = size
+        if role in header.get("recurrent", []) and k == layers - 1:
+            known |= _check(folder, tensors, _memory_shapes(prefix, width))
     want = NUM_LEVERS if header.get("head") == "continuous" else _LOGITS
     if width != want:
         raise ValueError(f"checkpoint {folder} must end in {want} outputs, got {width}")
     return known
 
 
-def _check_memory(folder: Path, tensors: dict[str, np.ndarray], prefix: str, width: int) -> set[str]:
-    """Names of a gated recurrent unit's tensors, each found, of its shape and finite."""
-    shapes = {f"weight_{x}": (3 * width, width) for x in ("ih", "hh")} | {
-        f"bias_{x}": (3 * width,) for x in ("ih", "hh")
-    }
-    for name, shape in shapes.items():
-        tensor = tensors.get(f"{prefix}memory.{name}")
-        if tensor is None or tensor.shape != shape or not np.isfinite(tensor).all():
-            raise ValueError(f"checkpoint {folder} has no usable tensor {prefix}memory.{name}")
-    return {f"{prefix}memory.{name}" for name in shapes}
+def _memory_shapes(prefix: str, width: int) -> dict[str, tuple[int, ...]]:
+    """Of a gated recurrent unit."""
+    weights = {f"{prefix}memory.weight_{x}": (3 * width, width) for x in ("ih", "hh")}
+    return weights | {f"{prefix}memory.bias_{x}": (3 * width,) for x in ("ih", "hh")}
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
@@ -117,13 +157,20 @@ def _logistic(x: np.ndarray) -> np.ndarray:
 
 
 class NetworkPolicy:
-    """A trained tanh network, with memory if it was trained with one; takes the likeliest value of each lever."""
+    """A trained tanh network, with memory if it was trained with one; takes the likeliest value of each lever.
+
+    Attributes:
+        name: the checkpoint's folder.
+        digest: hash of its files.
+        trained_in: ``scenario`` and ``scenario_hash`` of the world it was trained in; empty where it does not say.
+    """
 
     def __init__(self, folder: Path, role: str) -> None:
-        """Read the checkpoint in ``folder``."""
+        """Read the checkpoint in ``folder``; errors as of ``read_policy``."""
         self.name = str(folder)
         self._role = role
-        tensors, header = read_policy(folder)
+        tensors, header, self.digest = _read(folder)
+        self.trained_in = {name: str(header.get(name, "")) for name in ("scenario", "scenario_hash")}
         self._prefix = _prefix(header, role)
         mine = {k: v for k, v in tensors.items() if k.startswith(self._prefix)}
         self._tensors = {k.removeprefix(self._prefix): v.astype(np.float64) for k, v in mine.items()}

@@ -2,46 +2,122 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._options import AsJson, Engine, RayAddress, Spec, World, load_team, spread_over
+from spiral_env.commands._options import AsJson, Engine, RayAddress, World, load_team, spread_over
 from spiral_env.commands._output import as_json_text, emit
+from spiral_env.commands._progress import progress
 
-_SPEC = re.compile(r"constant:[^\s,]*(?:,[.\d][^\s,]*)*|[^\s,]+")
+Mixed = Annotated[
+    str | None,
+    typer.Option(
+        help="Policy of this role, the others playing the average firm, compared with that.", show_default=False
+    ),
+]
+_NAME = re.compile(r"""'[^']+'(?=[\s,]|$)|"[^"]+"(?=[\s,]|$)|constant:[^\s,]*(?:,[.\d][^\s,]*)*|[^\s,]+""")
 
 
 def evaluate(
     scenario: World = "baseline-v0",
-    compare: Annotated[str, typer.Option(help="Whole-team policies, separated by spaces or commas.")] = "",
-    it: Spec = "status_quo",
-    business: Spec = "status_quo",
-    finance: Spec = "status_quo",
-    sme: Spec = "status_quo",
-    episodes: Annotated[int, typer.Option(min=1)] = 100,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Teams of one policy: uniform, status_quo (the average firm), scripted, constant:e1,..,e5, a run's "
+            "folder, module:Class or file.py:Class. Several with commas or spaces between, in quotes where a name "
+            "holds them, or by repeating the option.",
+            show_default=False,
+        ),
+    ] = None,
+    it: Mixed = None,
+    business: Mixed = None,
+    finance: Mixed = None,
+    sme: Mixed = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Held-out episodes of every team.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="First of them.")] = 0,
+    reward_mode: Annotated[str, typer.Option(help="mixed, selfish or cooperative: what returns are.")] = "mixed",
+    reward_basis: Annotated[str, typer.Option(help="expected or realised losses in rewards.")] = "expected",
+    num_smes: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's.")] = None,
+    max_cycles: Annotated[int | None, typer.Option(min=1, help="Months, instead of the scenario's.")] = None,
     everything: Annotated[bool, typer.Option(help="All outcome measures.")] = False,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write, with every episode.")] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
-    """Outcome measures over paired seeds: of teams (--compare), or of a mix (--it ... --sme ...)."""
-    from spiral_env.evaluation import run_episodes
-    from spiral_env.evaluation.report import as_dict, as_table
+    """Compare teams on the same held-out episodes: of one policy each (--compare), or a mix (--it ... --sme ...)."""
+    from spiral_env.evaluation import compare as compared
+    from spiral_env.evaluation.report import as_result, as_text
     from spiral_env.files import check_writable, write_atomically
-    from spiral_env.roles import ROLES
 
     check_writable(out)
-    mix = {"it": it, "business": business, "finance": finance, "sme": sme}
-    teams = {spec: dict.fromkeys(ROLES, spec) for spec in _SPEC.findall(compare)} or {"mix": mix}
-    loaded = {name: load_team(specs) for name, specs in teams.items()}
-    with spread_over(engine, ray_address) as spread:
-        tables = {name: run_episodes(scenario, team, episodes, seed, spread=spread) for name, team in loaded.items()}
-    data = as_dict(tables)
+    specs = _teams(compare, {"it": it, "business": business, "finance": finance, "sme": sme})
+    teams = {name: load_team(team) for name, team in specs.items()}
+    options: dict[str, Any] = {"reward_mode": reward_mode, "reward_basis": reward_basis}
+    options |= {"num_smes": num_smes, "max_cycles": max_cycles}
+    with (
+        spread_over(engine, ray_address) as spread,
+        progress("evaluate", episodes * len(teams), "episodes") as shown,
+    ):
+        found = compared(scenario, teams, episodes, seed, progress=shown.advance, spread=spread, **options)
+    asked = {"scenario": scenario, "teams": specs, "episodes": episodes, "seed": seed, **options}
+    data = as_result(found, "evaluate", asked)
     if out is not None:
-        write_atomically(out, as_json_text({"scenario": scenario, "teams": data}) + "\n")
-    emit(as_json, data, as_table(tables, everything=everything))
+        write_atomically(out, as_json_text(data) + "\n")
+    emit(as_json, data, as_text(found, everything=everything))
+
+
+def _teams(compare: list[str] | None, mix: dict[str, str | None]) -> dict[str, dict[str, str]]:
+    """Name -> role -> policy: the teams compared, or the average firm and the mix beside it."""
+    from spiral_env.roles import ROLES
+
+    given = {role: spec for role, spec in mix.items() if spec is not None}
+    if compare is not None:
+        if given:
+            raise ValueError(f"--{next(iter(given))} must be left out with --compare: its teams play every role alike")
+        return {spec: dict.fromkeys(ROLES, spec) for spec in team_specs(compare)}
+    average = dict.fromkeys(ROLES, "status_quo")
+    return {"status_quo": average} | ({"mix": average | given} if given else {})
+
+
+def team_specs(values: list[str]) -> list[str]:
+    """Policies of a repeated option, each of whose values is one policy or a list.
+
+    A value, and the longest part of a list, that names a folder or file is taken as that, whatever it holds.
+
+    Raises:
+        ValueError: there is none, or one is named twice.
+    """
+    found: list[str] = []
+    for text in values:
+        names = [] if _is_there(text) else list(_NAME.finditer(text))
+        found += [text] if _is_there(text) else []
+        while names:
+            parts = {k: text[names[0].start() : names[k - 1].end()] for k in range(len(names), 1, -1)}
+            count = next((k for k, part in parts.items() if _is_there(part)), 1)
+            found.append(parts.get(count) or _unquoted(names[0].group()))
+            del names[:count]
+    if not found:
+        raise ValueError(f"--compare must name at least one team, got {', '.join(values)!r}")
+    places = [os.path.realpath(spec) if _is_there(spec) else spec for spec in found]
+    for k, spec in enumerate(found):
+        if places[k] in places[:k]:
+            raise ValueError(f"--compare must name a team once, got {spec!r} twice")
+    return found
+
+
+def _is_there(spec: str) -> bool:
+    """Whether a folder, a file or a file's class is named."""
+    file, _, attribute = spec.rpartition(":")
+    try:
+        return bool(spec) and (Path(spec).exists() or (attribute.isidentifier() and Path(file).is_file()))
+    except (OSError, ValueError):
+        return False
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if text[0] in "'\"" and text[0] == text[-1] and len(text) > 1 else text

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from spiral_env.evaluation.rollout import EpisodeTable, run_episodes
-from spiral_env.policy import Policy
+from spiral_env.evaluation.rollout import EpisodeTable
 from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.vector_env import SpiralVectorEnv
 
-__all__ = ["ConstantTeam", "best_constant", "compare", "constant_share", "lever_ends"]
+__all__ = ["ConstantTeam", "best_constant", "constant_share", "lever_ends"]
 
 _WIDTH = NUM_LEVERS * len(ROLES)
 _VALUES = (0.0, 0.5, 1.0)
+_FIRST = 0.15
+"""Share of the search's work that looks at random joint actions."""
+_STEP = 0.9
+"""Share of an ascent that is left after each of its steps, as far as progress is told."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,14 @@ class ConstantTeam:
     tried: int
 
 
-def _values(world: Scenario, joint: np.ndarray, seeds: np.ndarray, measure: str, threads: int) -> np.ndarray:
+def _values(
+    world: Scenario,
+    joint: np.ndarray,
+    seeds: np.ndarray,
+    measure: str,
+    threads: int,
+    progress: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
     """Mean of ``measure`` over ``seeds`` for every joint action ``[C, 20]``."""
     out = []
     block = max(1, 4096 // len(seeds))
@@ -51,6 +61,7 @@ def _values(world: Scenario, joint: np.ndarray, seeds: np.ndarray, measure: str,
             env.step(actions)
         out.append(env.metrics()[measure].reshape(-1, len(seeds)).mean(1))
         env.close()
+        progress(min(1.0, (start + block) / len(joint)))
     return np.concatenate(out)
 
 
@@ -62,10 +73,12 @@ def best_constant(
     corners: int = 3000,
     seed: int = 50_000,
     threads: int = 2,
+    progress: Callable[[float], None] | None = None,
 ) -> ConstantTeam:
     """Search constant joint actions: random ones, random corners, then coordinate ascent from the best and the middle.
 
-    Every lever takes low, middle or high. The search plays seeds from ``seed`` on.
+    Every lever takes low, middle or high. The search plays seeds from ``seed`` on. ``progress`` is told a share of the
+    work; how many steps an ascent takes shows only at its end.
 
     Raises:
         ValueError: ``random`` and ``corners`` are both 0.
@@ -77,13 +90,19 @@ def best_constant(
     joint = np.concatenate(
         [rng.choice(_VALUES, (random, _WIDTH)), rng.choice((0.0, 1.0), (corners, _WIDTH)), np.full((1, _WIDTH), 0.5)]
     )
-    first = _values(world, joint, seed + np.arange(4), measure, threads)
+    told = progress or (lambda share: None)
+    first = _values(world, joint, seed + np.arange(4), measure, threads, lambda share: told(_FIRST * share))
     tried = len(joint)
     many = seed + 1000 + np.arange(48)
     best, best_value = joint[0], -np.inf
     # The best three, and the middle of everything: random joint actions rarely pass a tipping point.
-    for start in (*joint[np.argsort(-first)[:3]], joint[-1]):
-        point, value, looked = _ascend(world, start, many, measure, threads)
+    starts = (*joint[np.argsort(-first)[:3]], joint[-1])
+    for k, start in enumerate(starts):
+
+        def climbed(step: int, before: int = k) -> None:
+            told(_FIRST + (1.0 - _FIRST) * (before + 1.0 - _STEP**step) / len(starts))
+
+        point, value, looked = _ascend(world, start, many, measure, threads, climbed)
         tried += looked
         if value > best_value:
             best, best_value = point, value
@@ -92,26 +111,36 @@ def best_constant(
 
 
 def _ascend(
-    world: Scenario, start: np.ndarray, seeds: np.ndarray, measure: str, threads: int
+    world: Scenario,
+    start: np.ndarray,
+    seeds: np.ndarray,
+    measure: str,
+    threads: int,
+    climbed: Callable[[int], None],
 ) -> tuple[np.ndarray, float, int]:
     """Best single change of a lever, again and again, until none helps."""
-    point, tried = start, 0
+    point, tried, step = start, 0, 0
     value = float(_values(world, point[None], seeds, measure, threads)[0])
     while True:
         around = np.array(
             [np.where(np.arange(_WIDTH) == k, x, point) for k in range(_WIDTH) for x in _VALUES if x != point[k]]
         )
         values = _values(world, around, seeds, measure, threads)
-        tried += len(around)
+        tried, step = tried + len(around), step + 1
+        climbed(step)
         if values.max() <= value:
             return point, value, tried
         point, value = around[int(values.argmax())], float(values.max())
 
 
 def constant_share(tables: Mapping[str, EpisodeTable], measure: str = "ecosystem_value") -> float:
-    """(best constant - uniform) / (trained - uniform): what needs no state; names as in ``tables``."""
+    """(best constant - uniform) / (trained - uniform): what needs no state; names as in ``tables``.
+
+    Not a number where the trained team gains nothing over uniform play.
+    """
     mean = {name: float(tables[name].metrics[measure].mean()) for name in ("uniform", "constant", "trained")}
-    return (mean["constant"] - mean["uniform"]) / (mean["trained"] - mean["uniform"])
+    gained = mean["trained"] - mean["uniform"]
+    return (mean["constant"] - mean["uniform"]) / gained if gained else float("nan")
 
 
 def lever_ends(table: EpisodeTable, limit: float = 0.95) -> list[dict[str, str | float]]:
@@ -123,10 +152,3 @@ def lever_ends(table: EpisodeTable, limit: float = 0.95) -> list[dict[str, str |
             stuck = "low" if low > limit else "high" if high > limit else ""
             rows.append({"role": role, "lever": lever.name, "low": low, "middle": middle, "high": high, "stuck": stuck})
     return rows
-
-
-def compare(
-    scenario: str | Path | Scenario, teams: Mapping[str, Mapping[str, Policy]], episodes: int, seed: int = 0
-) -> dict[str, EpisodeTable]:
-    """Every team on the same seeds."""
-    return {name: run_episodes(scenario, team, episodes, seed) for name, team in teams.items()}

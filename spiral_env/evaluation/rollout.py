@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from spiral_env.policy import Policy, ask_policy, check_policy, check_role, episode_keys, reset_policy
+from spiral_env.policy import STATUS_QUO, Policy, ask_policy, check_policy, check_role, episode_keys, reset_policy
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.vector_env import SpiralVectorEnv
 
-__all__ = ["EpisodeTable", "run_episodes"]
+__all__ = ["MAX_EPISODES", "EpisodeTable", "run_episodes"]
+
+MAX_EPISODES = 1_000_000
 
 
 @dataclass
@@ -26,6 +28,8 @@ class EpisodeTable:
         returns: role -> sum of the scalar reward ``[episodes]``, SMEs averaged.
         lever_use: role -> share of decisions by thirds ``[5, 3]``.
         seeds: int64 ``[episodes]``.
+        names: role -> name of its policy.
+        average_firm: role -> whether every decision was the average firm's.
     """
 
     metrics: dict[str, np.ndarray]
@@ -33,6 +37,7 @@ class EpisodeTable:
     lever_use: dict[str, np.ndarray]
     seeds: np.ndarray
     names: dict[str, str] = field(default_factory=dict)
+    average_firm: dict[str, bool] = field(default_factory=dict)
 
 
 def run_episodes(
@@ -57,11 +62,12 @@ def run_episodes(
 
     Raises:
         TypeError: what should play a role is no policy.
-        ValueError: ``episodes`` or ``num_envs`` is below 1, a role has no policy, or a policy fails.
+        ValueError: ``episodes`` or ``num_envs`` is out of range, a role has no policy, or a policy fails.
     """
     world = load_scenario(scenario)
-    if episodes < 1 or num_envs < 1:
-        raise ValueError(f"episodes and num_envs must be >= 1, got {episodes} and {num_envs}")
+    for name, count in (("episodes", episodes), ("num_envs", num_envs)):
+        if not 1 <= count <= MAX_EPISODES:
+            raise ValueError(f"{name} must be in [1, {MAX_EPISODES}], got {count}")
     names = {role: str(policy.name) for role, policy in _whole_team(policies).items()}
     seeds = np.array(world.evaluation_seeds(seed, episodes), dtype=np.int64)
     options = {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
@@ -71,15 +77,15 @@ def run_episodes(
     played = _in_turn(chunks, progress) if spread is None else spread(_run_chunk, chunks)
     if spread is not None and progress is not None:
         progress(episodes)
-    blocks = [block for block, _ in played]
-    use = {role: np.sum([counts[role] for _, counts in played], axis=0) for role in ROLES}
-    metrics = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
+    use = {role: np.sum([x.use[role] for x in played], axis=0) for role in ROLES}
+    metrics = {name: np.concatenate([x.metrics[name] for x in played]) for name in played[0].metrics}
     return EpisodeTable(
         metrics=metrics,
         returns={role: metrics[f"return_{role}"] for role in ROLES},
         lever_use={role: counts / np.maximum(counts.sum(1, keepdims=True), 1.0) for role, counts in use.items()},
         seeds=seeds,
         names=names,
+        average_firm={role: all(x.average_firm[role] for x in played) for role in ROLES},
     )
 
 
@@ -104,7 +110,13 @@ class _Chunk:
     options: dict[str, Any]
 
 
-_Played = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+@dataclass(frozen=True)
+class _Played:
+    """Outcome measures ``[episodes]``; role -> decisions by thirds ``[5, 3]``, and whether all were usual."""
+
+    metrics: dict[str, np.ndarray]
+    use: dict[str, np.ndarray]
+    average_firm: dict[str, bool]
 
 
 def _in_turn(chunks: list[_Chunk], progress: Callable[[int], None] | None) -> list[_Played]:
@@ -117,11 +129,12 @@ def _in_turn(chunks: list[_Chunk], progress: Callable[[int], None] | None) -> li
 
 
 def _run_chunk(chunk: _Chunk) -> _Played:
-    """Outcome measures ``[episodes]``, and counts of decisions by thirds, role -> ``[5, 3]``."""
+    """Play the episodes of a chunk to their end."""
     env = SpiralVectorEnv(
         chunk.world, len(chunk.seeds), autoreset_mode="disabled", action_mode="continuous", **chunk.options
     )
     use = {role: np.zeros((NUM_LEVERS, 3)) for role in ROLES}
+    usual = dict.fromkeys(ROLES, True)
     observations, _ = env.reset(seed=chunk.seeds)
     for role in ROLES:
         reset_policy(chunk.policies[role], role, chunk.keys)
@@ -129,6 +142,7 @@ def _run_chunk(chunk: _Chunk) -> _Played:
     while alive.any():
         efforts = {role: ask_policy(chunk.policies[role], role, observations[role]) for role in ROLES}
         for role in ROLES:
+            usual[role] = usual[role] and bool((efforts[role][alive] == STATUS_QUO[role]).all())
             thirds = np.minimum((efforts[role][alive] * 3.0).astype(np.int64), 2)
             for k in range(3):
                 use[role][:, k] += (thirds == k).sum((0, 1))
@@ -136,4 +150,4 @@ def _run_chunk(chunk: _Chunk) -> _Played:
         alive &= ~(terminations | truncations)
     out = env.metrics()
     env.close()
-    return out, use
+    return _Played(out, use, usual)

@@ -7,7 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Interval", "bootstrap_interval", "iqm", "mean_interval", "paired_difference", "student_quantile"]
+__all__ = [
+    "Interval",
+    "bootstrap_interval",
+    "bounded_interval",
+    "iqm",
+    "mean_interval",
+    "paired_difference",
+    "student_quantile",
+    "wilson_interval",
+]
+
+_NORMAL_975 = 1.959963984540054
 
 
 class Interval(NamedTuple):
@@ -56,6 +67,29 @@ def mean_interval(x: np.ndarray) -> Interval:
         return Interval(mean, -math.inf, math.inf)
     half = student_quantile(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
+
+
+def bounded_interval(x: np.ndarray, low: float, high: float) -> Interval:
+    """Mean of ``[n]`` values that cannot leave ``[low, high]``: Student's interval as far as it lies there."""
+    mean, below, above = mean_interval(x)
+    if not math.isfinite(above - below):
+        return Interval(mean, below, above)
+    return Interval(mean, max(below, low), min(above, high))
+
+
+def wilson_interval(x: np.ndarray) -> Interval:
+    """Share of ones of ``[n]`` zeros and ones with Wilson's 95 % interval; one value gives an infinite one.
+
+    Never of width 0: no collapse in 100 episodes leaves up to 3.7 %.
+    """
+    values = np.asarray(x, dtype=np.float64)
+    n, share = len(values), float(values.mean())
+    if n < 2:
+        return Interval(share, -math.inf, math.inf)
+    z2 = _NORMAL_975**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def bootstrap_interval(x: np.ndarray, seed: int = 0, draws: int = 2000) -> Interval:

@@ -1,0 +1,1 @@
+"""Inputs that must end in one clear line: lists that tests go through."""
