@@ -9,7 +9,9 @@ import pytest
 import torch
 from pymarlzooplus.envs import REGISTRY
 
+import spiral_env
 from frameworks.checks import Record, replay, run_example, speeds, weights_of
+from spiral_env.tuple_env import TupleEnv
 
 FRAMEWORK = {"title": "EPyMARL (PyMARLzoo+)", "package": "pymarlzooplus", "adapter": "spiral_env.tuple_env"}
 KEY = "spiral-rware-v0"
@@ -48,6 +50,20 @@ def test_its_wrapper_is_paid_what_our_environment_pays(record: Record) -> None:
         paid.append([reward])
     ours = replay(5, acted, action_mode="discrete", homogenize=True)
     record.same_returns(paid, [[sum(month.tolist())] for month in ours])
+
+
+def test_its_parallel_environments_share_no_world_and_keep_to_their_split() -> None:
+    """EPyMARL seeds them one apart."""
+    scenario = spiral_env.load_scenario("baseline-v0")
+    worlds = []
+    for seed in range(1, 9):
+        env = TupleEnv(split="train", max_cycles=2)
+        env.seed(seed)
+        for _ in range(2):
+            env.reset()
+            worlds.append(int(env.inner.engine.states["seed"][0]))
+    assert len(set(worlds)) == 16
+    assert all(scenario.train_seeds[0] <= own < scenario.train_seeds[1] for own in worlds)
 
 
 def test_speed(record: Record) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import pytest
 import torch
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
@@ -52,6 +53,15 @@ def test_gymnasiums_statistics_of_episodes_are_right() -> None:
     assert truncations.all()
     np.testing.assert_allclose(infos["episode"]["r"], sums)
     assert (infos["episode"]["l"] == 4).all()
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "vector_entry_point"])
+@pytest.mark.parametrize("split", [None, "train", "held_out"])
+def test_no_two_rows_or_episodes_share_a_world(mode: str, split: str | None) -> None:
+    envs = gymnasium.make_vec(ID, num_envs=8, vectorization_mode=mode, split=split, max_cycles=2)
+    openings = [*envs.reset(seed=4)[0].copy(), *envs.reset()[0].copy()]
+    envs.close()
+    assert len({opening.tobytes() for opening in openings}) == 16
 
 
 def test_speed(record: Record) -> None:

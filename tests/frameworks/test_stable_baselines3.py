@@ -7,7 +7,8 @@ import pytest
 import supersuit
 import torch
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 import spiral_env
 from frameworks.checks import Record, episodes, replay, run_example, speeds, weights_of
@@ -136,6 +137,20 @@ def _supersuit(num_envs: int) -> VecEnv:
     return supersuit.concat_vec_envs_v1(
         supersuit.pettingzoo_env_to_vec_env_v1(env), num_envs, num_cpus=1, base_class="stable_baselines3"
     )
+
+
+@pytest.mark.parametrize("vec_env_cls", [DummyVecEnv, SubprocVecEnv])
+def test_environments_made_by_id_share_no_world(vec_env_cls: type[VecEnv]) -> None:
+    kwargs = {"split": "train", "max_cycles": 2}
+    env = make_vec_env("spiral_env/SingleRole-v0", 8, seed=4, env_kwargs=kwargs, vec_env_cls=vec_env_cls)
+    openings = [*env.reset(), *env.reset()]
+    env.close()
+    assert len({opening.tobytes() for opening in openings}) == 16
+
+
+def test_supersuits_copies_share_no_world() -> None:
+    openings = [*_supersuit(4).reset().reshape(4, -1), *_supersuit(4).reset().reshape(4, -1)]
+    assert len({opening.tobytes() for opening in openings}) == 8
 
 
 def _stepping(env: VecEnv, months: int) -> Any:
