@@ -40,7 +40,7 @@ if where == "store":
 else:
     for kind in (Trainer, EsTrainer, Sb3Trainer):
         kind.iterate = killing(kind.iterate, call)
-train(load_config(None, options), folder, quiet=True)
+train(load_config(None, options), folder)
 """
 
 
@@ -67,6 +67,6 @@ def test_a_killed_run_goes_on_to_the_same_bytes(algo: str, where: str, call: int
     with (tmp_path / "killed" / "progress.csv").open(newline="") as file:
         assert 0 < len(list(csv.DictReader(file))) < ROLLOUTS
     config = load_config(None, options)
-    whole = train(config, tmp_path / "whole", quiet=True)
-    resumed = train(config, tmp_path / "killed", resume=True, quiet=True)
+    whole = train(config, tmp_path / "whole")
+    resumed = train(config, tmp_path / "killed", resume=True)
     assert (resumed / "policy.safetensors").read_bytes() == (whole / "policy.safetensors").read_bytes()

@@ -233,12 +233,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(
     tmp_path: Path, algo: str, options: dict[str, object]
 ) -> None:
     config = replace(SMALL, algo=algo, **options)  # type: ignore[arg-type]
-    whole = run_training(config, tmp_path / "whole", quiet=True)
+    whole = run_training(config, tmp_path / "whole")
     cut = replace(config, max_seconds=1e-6)
-    run_training(cut, tmp_path / "cut", quiet=True)
+    run_training(cut, tmp_path / "cut")
     with (tmp_path / "cut/progress.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) < 4
-    run_training(config, tmp_path / "cut", resume=True, quiet=True)
+    run_training(config, tmp_path / "cut", resume=True)
     assert (tmp_path / "cut/policy.safetensors").read_bytes() == (whole / "policy.safetensors").read_bytes()
 
 
@@ -267,7 +267,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_good_state(
 
     monkeypatch.setattr(ppo.Trainer, "iterate", poisoned)
     with pytest.raises(ValueError, match="value_loss/it became nan"):
-        run_training(replace(SMALL, checkpoint_seconds=1e-6), tmp_path / "run", quiet=True)
+        run_training(replace(SMALL, checkpoint_seconds=1e-6), tmp_path / "run")
     read_policy(tmp_path / "run")
 
 

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spiral_env.commands._options import AsJson, Engine, RayAddress, missing_extra
 from spiral_env.commands._output import emit
+from spiral_env.commands._progress import progress
+
+if TYPE_CHECKING:
+    from spiral_env.training import TrainConfig
+    from spiral_env.training.runs.folder import Status
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="The run's folder.")],
-    scenario: Annotated[str | None, typer.Option(help="Scenario id or TOML file.  [default: baseline-v0]")] = None,
-    algo: Annotated[str | None, typer.Option(help="ippo, mappo, es or sb3-ppo.  [default: ippo]")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run.  [default: 0]")] = None,
-    timesteps: Annotated[int | None, typer.Option(min=1, help="Agent-months in all.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.  [default: cpu]")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The run's folder; without it results/runs/<scenario>-<algo>-<seed>.")
+    ] = None,
+    scenario: Annotated[str | None, typer.Option(help="Scenario id or TOML file (baseline-v0).")] = None,
+    algo: Annotated[str | None, typer.Option(help="ippo, mappo, es or sb3-ppo (ippo).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the run (0).")] = None,
+    timesteps: Annotated[int | None, typer.Option(help="Agent-steps in all (agents x months).")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Stop after this time (480).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda (cpu).")] = None,
     policy: Annotated[str | None, typer.Option(help="sb3-ppo: shared or per_role.")] = None,
-    reward_mode: Annotated[str | None, typer.Option(help="mixed, selfish or cooperative.")] = None,
+    reward_mode: Annotated[str | None, typer.Option(help="mixed, selfish or cooperative (mixed).")] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters.")] = None,
@@ -33,24 +43,124 @@ def train(
     """Train one policy per role on the batched engine, PPO of stable-baselines3, or RLlib's on a Ray cluster."""
     try:
         import spiral_env.training as training
-        from spiral_env.training.runs.run import stored_config
+        from spiral_env.training.runs.folder import check_same, status, stored_config, world_note
     except ModuleNotFoundError as error:
         raise missing_extra(error) from None
     given: dict[str, Any] = {"scenario": scenario, "algo": algo, "seed": seed, "timesteps": timesteps}
     given |= {"max_seconds": max_seconds, "device": device, "policy": policy, "reward_mode": reward_mode}
     given |= {"engine": engine, "ray_address": ray_address}
-    values = {name: value for name, value in given.items() if value is not None}
-    values |= dict(training.parse_override(text) for text in set_ or [])
+    values = _given_once({name: value for name, value in given.items() if value is not None}, set_ or [])
     if resume and config is not None:
         raise ValueError(f"--config must be left out with --resume, got {config}: the run keeps its own")
-    resolved = training.load_config(config, values)
     if resume:
-        resolved = replace(stored_config(out), **values)
+        folder = _folder(out, None)
+        training.check_names(values, "config")
+        resolved = replace(stored_config(folder), **values)
+        _say(world_note(folder) if scenario is None else None)
+        check_same(folder, resolved)
+        if status(folder, resolved).finished:
+            _end(folder, resolved, status(folder, resolved), as_json, "was finished before, nothing was done")
+            return
+    else:
+        resolved = training.load_config(config, values)
+        folder = _folder(out, resolved)
+    if not as_json:
+        _say(_plan(folder, resolved, resume))
     try:
-        folder = training.train(resolved, out, resume=resume, quiet=as_json)
+        with _shown(as_json) as report:
+            training.train(resolved, folder, resume=resume, report=report)
     except ModuleNotFoundError as error:
         raise missing_extra(error) from None
     except KeyboardInterrupt:
-        print(f"stopped; what was learned is in {out}; go on with: spiral train --out {out} --resume", file=sys.stderr)
+        _say(f"stopped; what was learned is in {folder}; go on with: {_again(folder)}")
         raise SystemExit(130) from None
-    emit(as_json, {"run": str(folder)}, f"run stored in {folder}")
+    now = status(folder, resolved)
+    _end(folder, resolved, now, as_json, None if now.finished else f"was stopped after {resolved.max_seconds:g} s")
+
+
+def _given_once(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Options and what ``--set`` says; nothing may be said twice."""
+    from spiral_env.training import parse_override
+
+    for text in settings:
+        name, value = parse_override(text)
+        if name in values:
+            raise ValueError(f"{name[:60]} must be given once, got it twice")
+        values[name] = value
+    return values
+
+
+def _folder(out: str | None, config: TrainConfig | None) -> Path:
+    if out is not None:
+        if not out:
+            raise ValueError("--out must name a folder, got ''")
+        return Path(out)
+    if config is None:
+        raise ValueError("--resume needs the run's folder: --out results/runs/<run>")
+    return Path("results/runs") / f"{config.world.id}-{config.algo}-{config.seed}"
+
+
+def _plan(folder: Path, config: TrainConfig, resume: bool) -> str:
+    each, unit = config.steps_per_iteration, "generation" if config.algo == "es" else "rollout"
+    count = config.num_iterations
+    title = f"{'going on with' if resume else 'training'} {config.algo} on {config.world.id} in {folder}"
+    size = f"{count:,} {unit}{'s' * (count != 1)} of {each:,} agent-steps"
+    nearest = "" if count * each == config.timesteps else f" (nearest to {config.timesteps:,})"
+    return f"{title}\n{size}, {count * each:,} in all{nearest}; at most {config.max_seconds:g} s"
+
+
+@contextmanager
+def _shown(as_json: bool) -> Iterator[Callable[[float, dict[str, float]], bool] | None]:
+    """What a run reports to, with ``--json`` nothing."""
+    if as_json:
+        yield None
+        return
+    with progress("training") as bar:
+
+        def report(share: float, figures: dict[str, float]) -> bool:
+            note = f"{figures['agent_steps_per_second'] / 1000:,.0f}k agent-steps/s"
+            if "outcome/ecosystem_value" in figures:
+                note += f", {figures['outcome/ecosystem_value']:,.0f} k$/month"
+            bar.reach(share, note)
+            return False
+
+        yield report
+
+
+def _end(folder: Path, config: TrainConfig, now: Status, as_json: bool, why: str | None) -> None:
+    """Say where things are, what was learned and what comes next."""
+    from spiral_env.training.runs.moved import moved_share, moved_words
+
+    share = moved_share(folder, config.world) if now.iteration else 0.0
+    data = {"run": str(folder), "agent_steps": now.agent_steps, "timesteps": config.timesteps}
+    data |= {"seconds": round(now.seconds, 1), "finished": now.finished, "unlike_average_firm": share}
+    lived = f"{now.agent_steps:,} agent-steps, {now.seconds:,.0f} s"
+    lines = [f"run stored in {folder} ({lived})"]
+    if why is not None:
+        lines.append(f"the run {why}" + ("" if now.finished else f"; go on with: {_again(folder)}"))
+    lines.append(moved_words(share))
+    lines.append(
+        f"next: {_command('evaluate', '--scenario', _world(folder, config), '--compare', f'status_quo,{folder}')}"
+    )
+    lines.append(f"      {_command('plot', str(folder))}")
+    emit(as_json, data, "\n".join(lines))
+
+
+def _world(folder: Path, config: TrainConfig) -> str:
+    """How a command names the run's world: by its id where that is one of ours."""
+    from spiral_env.scenarios import scenario_ids
+
+    return config.world.id if config.world.id in scenario_ids() else str(folder / "scenario.toml")
+
+
+def _again(folder: Path) -> str:
+    return _command("train", "--out", str(folder), "--resume")
+
+
+def _command(*words: str) -> str:
+    return shlex.join(("spiral", *words))
+
+
+def _say(line: str | None) -> None:
+    if line is not None:
+        print(line, file=sys.stderr, flush=True)

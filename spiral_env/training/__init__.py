@@ -6,27 +6,44 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from spiral_env.training.runs.config import ALGOS, TrainConfig, load_config, parse_override
+from spiral_env.training.runs.config import (
+    ALGOS,
+    Hyperparameter,
+    TrainConfig,
+    check_names,
+    hyperparameters,
+    load_config,
+    parse_override,
+)
+from spiral_env.training.runs.demands import check_memory
 from spiral_env.training.runs.run import Report
 
-__all__ = ["ALGOS", "TrainConfig", "load_config", "parse_override", "train"]
+__all__ = [
+    "ALGOS",
+    "Hyperparameter",
+    "TrainConfig",
+    "check_names",
+    "hyperparameters",
+    "load_config",
+    "parse_override",
+    "train",
+]
 
 _MODULES = {"ippo": "algorithms.ippo", "mappo": "algorithms.mappo", "es": "algorithms.es", "sb3-ppo": "algorithms.sb3"}
 
 
-def train(
-    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
-) -> Path:
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train by ``config.algo`` and ``config.engine``; returns the run's folder.
 
     ``report(share, figures)`` is told after every iteration how much of the run is done and what it showed; where it
     returns true, the run ends there, with its state stored.
 
     Raises:
-        ValueError: the folder or the config does not fit.
+        ValueError: the folder or the config does not fit, or the machine's memory does not suffice.
         OSError: the folder cannot be written.
         KeyboardInterrupt: Ctrl-C, after what is learned was stored.
     """
+    check_memory(config)
     module = import_module(f"{__name__}.{'cluster' if config.engine == 'ray' else _MODULES[config.algo]}")
     function: Callable[..., Path] = module.train
-    return function(config, folder, resume=resume, quiet=quiet, report=report)
+    return function(config, folder, resume=resume, report=report)

@@ -114,20 +114,7 @@ class RayTrainer:
     """
 
     def __init__(self, config: TrainConfig, folder: Path) -> None:
-        """Check what is asked for; the cluster is first needed when ``algorithm`` is.
-
-        Raises:
-            ValueError: the config asks for what this engine cannot do.
-        """
-        for name in ("continuous", "recurrent"):
-            if getattr(config, name):
-                raise ValueError(f"{name} must stay off with engine ray, got {getattr(config, name)!r}")
-        if config.algo != "ippo":
-            raise ValueError(f"algo must be ippo with engine ray, got {config.algo!r}")
-        if config.device != "cpu":
-            raise ValueError(f"device must be cpu with engine ray, got {config.device!r}")
-        if config.num_envs % config.runners:
-            raise ValueError(f"num_envs must be a multiple of runners {config.runners}, got {config.num_envs}")
+        """The cluster is first needed when ``algorithm`` is."""
         self.config, self.log = config, folder / "runners.csv"
         self.agent_steps = 0
         self.iteration = 0
@@ -253,9 +240,7 @@ class RayTrainer:
                 Path(self._algorithm.logdir).rmdir()
 
 
-def train(
-    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
-) -> Path:
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train on the cluster at ``config.ray_address``, or on one of this machine; see ``runs.run.run``.
 
     Raises:
@@ -266,4 +251,4 @@ def train(
     trainer = RayTrainer(config, folder)
     # Ray tells of dead nodes, to its very end, on the standard output, which is for results.
     with redirect_stdout(sys.stderr), cluster(config.ray_address, config.runners):
-        return run(trainer, folder, resume=resume, quiet=quiet, report=report)
+        return run(trainer, folder, resume=resume, report=report)

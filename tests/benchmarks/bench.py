@@ -86,7 +86,7 @@ def _ippo_rate() -> float:
     from spiral_env.training.algorithms.ippo import LocalCritic
     from spiral_env.training.algorithms.ppo import Trainer
 
-    trainer = Trainer(TrainConfig(), LocalCritic, central=False)
+    trainer = Trainer(TrainConfig(num_envs=128), LocalCritic, central=False)
     trainer.iterate()
     seconds = median_seconds({"iterate": trainer.iterate}, 3)["iterate"]
     trainer.close()

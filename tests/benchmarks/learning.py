@@ -28,8 +28,8 @@ __all__ = ["race", "trainers"]
 
 
 def trainers(rounds: int = 3) -> dict[str, float]:
-    """Agent-steps a second at the default config (4 epochs), and ratios to the limits and to stable-baselines3."""
-    config = TrainConfig()
+    """Agent-steps a second with 128 ecosystems (4 epochs), and ratios to the limits and to stable-baselines3."""
+    config = TrainConfig(num_envs=128)
     ippo = Trainer(config, LocalCritic, central=False)
     mappo = Trainer(config, CentralCritic, central=True)
     functions: dict[str, Callable[[], Any]] = {"ippo": ippo.iterate, "mappo": mappo.iterate}
@@ -173,7 +173,7 @@ def _seconds_to(algo: str, target: float, limit: float) -> tuple[float, float]:
     config = load_config(None, {"algo": algo, "max_seconds": limit, "checkpoint_seconds": 1e6})
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        train(config, Path(folder) / "run", quiet=True, report=reached)
+        train(config, Path(folder) / "run", report=reached)
     spent = time.perf_counter() - start
     return (spent if seen[-1] >= target else float("inf")), max(seen)
 

@@ -305,7 +305,7 @@ def test_without_ray_the_engine_names_what_to_install() -> None:
 def test_the_checkpoint_is_of_the_projects_own_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     program = "from spiral_env.training import load_config, train; from pathlib import Path; import sys, json\n"
-    program += f"train(load_config(None, {SMALL | {'timesteps': 1}!r}), Path('run'), quiet=True)"
+    program += f"train(load_config(None, {SMALL | {'timesteps': 1}!r}), Path('run'))"
     subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
     assert stored_config(Path("run")).engine == "ray"
     assert json.loads(Path("run/policy.json").read_text())["networks"] == "per_role"

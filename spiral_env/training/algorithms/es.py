@@ -105,22 +105,11 @@ class EsTrainer:
     """
 
     def __init__(self, config: TrainConfig) -> None:
-        """Build the batch and the policies from the seed alone.
-
-        Raises:
-            ValueError: the config asks for what this trainer cannot do.
-        """
-        for name in ("continuous", "recurrent"):
-            if getattr(config, name):
-                raise ValueError(f"{name} must stay off with algo es, got {getattr(config, name)!r}")
-        if config.num_envs % 2:
-            raise ValueError(f"num_envs must be even with algo es, got {config.num_envs}")
-        if config.device != "cpu":
-            raise ValueError(f"device must be cpu with algo es, got {config.device!r}")
+        """Build the batch and the policies from the seed alone."""
         torch.set_num_threads(config.torch_threads)
         self.config = config
         self.env = SpiralVectorEnv(
-            config.scenario, config.num_envs, config.env_threads, "disabled", reward_mode=config.reward_mode
+            config.world, config.num_envs, config.env_threads, "disabled", reward_mode=config.reward_mode
         )
         apart = config.reward_mode != "cooperative"
         self.species = {role: self._species(role, self.env.num_agents_of[role] if apart else 1) for role in ROLES}
@@ -204,8 +193,6 @@ class EsTrainer:
         self.env.close()
 
 
-def train(
-    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
-) -> Path:
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train; see ``spiral_env.training.runs.run.run``."""
-    return run(EsTrainer(config), folder, resume=resume, quiet=quiet, report=report)
+    return run(EsTrainer(config), folder, resume=resume, report=report)

@@ -26,8 +26,6 @@ class LocalCritic(Critic):
         return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
-def train(
-    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
-) -> Path:
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train; see ``spiral_env.training.runs.run.run``."""
-    return run(Trainer(config, LocalCritic, central=False), folder, resume=resume, quiet=quiet, report=report)
+    return run(Trainer(config, LocalCritic, central=False), folder, resume=resume, report=report)

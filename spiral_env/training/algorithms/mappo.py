@@ -36,8 +36,6 @@ class CentralCritic(Critic):
         return self.head(hidden).squeeze(-1)
 
 
-def train(
-    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
-) -> Path:
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train; see ``spiral_env.training.runs.run.run``."""
-    return run(Trainer(config, CentralCritic, central=True), folder, resume=resume, quiet=quiet, report=report)
+    return run(Trainer(config, CentralCritic, central=True), folder, resume=resume, report=report)

@@ -13,9 +13,10 @@ from spiral_env.training.learning.gradients import Weights
 from spiral_env.training.learning.learner import CriticFactory, Learner
 from spiral_env.training.learning.networks import Actor
 from spiral_env.training.learning.rollout import Player
-from spiral_env.training.learning.torch_state import layer_tensors
+from spiral_env.training.learning.torch_state import check_device, layer_tensors
 from spiral_env.training.learning.update import Rule, Updater
 from spiral_env.training.runs.config import TrainConfig
+from spiral_env.training.runs.state import check_generator
 from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["Trainer"]
@@ -30,14 +31,17 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, critic: CriticFactory, *, central: bool) -> None:
-        """Build the batch, the networks and the optimisers from the seed alone."""
-        if config.device != "cpu" and not torch.cuda.is_available():
-            raise ValueError(f"device must be cpu where there is no CUDA, got {config.device!r}")
+        """Build the batch, the networks and the optimisers from the seed alone.
+
+        Raises:
+            ValueError: the device is not there.
+        """
+        check_device(config.device)
         torch.set_num_threads(config.torch_threads)
         torch.manual_seed(config.seed)
         self.config = config
         self.env = SpiralVectorEnv(
-            config.scenario,
+            config.world,
             config.num_envs,
             config.env_threads,
             "disabled",
@@ -70,7 +74,7 @@ class Trainer:
             config.hidden,
             config.layers,
             continuous=config.continuous,
-            recurrent=role in config.recurrent.split(","),
+            recurrent=role in config.recurrent_roles,
             start=STATUS_QUO[role],
             start_logit=config.start_logit,
         )
@@ -124,8 +128,8 @@ class Trainer:
         self.player.observations = self.env.restore(counters["env"] | arrays)
         self.player.load({k.removeprefix("player."): v for k, v in tensors.items() if k.startswith("player.")})
         self.agent_steps, self.iteration = counters["agent_steps"], counters["iteration"]
-        self.player.rng.bit_generator.state = counters["player_rng"]
-        self.updater.rng.bit_generator.state = counters["updater_rng"]
+        for name, part in (("player_rng", self.player), ("updater_rng", self.updater)):
+            part.rng.bit_generator.state = check_generator(name, counters[name])
 
     def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors and header of the policy as a checkpoint holds it."""

@@ -106,7 +106,7 @@ def _learnable(batch: SampleBatch) -> dict[str, Tensor]:
 def first_play(config: TrainConfig) -> dict[str, dict[str, Any]]:
     """Role -> moments of observations and of discounted returns when all play uniformly, fixed by the seed."""
     env = SpiralVectorEnv(
-        config.scenario, 64, autoreset_mode="disabled", action_mode="continuous", reward_mode=config.reward_mode
+        config.world, 64, autoreset_mode="disabled", action_mode="continuous", reward_mode=config.reward_mode
     )
     seeds = env.scenario.training_seeds(config.seed, env.num_envs)
     seen, _ = env.reset(seed=seeds)
@@ -143,7 +143,7 @@ def ppo_config(config: TrainConfig, seed: int) -> PPOConfig:
     The KL penalty is off (``kl_coeff`` 0 keeps it measured); the value loss is in standard deviations of the return.
     """
     moments = first_play(config)
-    env = SpiralVectorEnv(config.scenario, 1)
+    env = SpiralVectorEnv(config.world, 1)
     shape = {"hidden": config.hidden, "layers": config.layers, "start_logit": config.start_logit}
     modules = {
         role: RLModuleSpec(
@@ -158,7 +158,7 @@ def ppo_config(config: TrainConfig, seed: int) -> PPOConfig:
     weights = {
         role: PPOConfig.overrides(vf_loss_coeff=config.vf_coef / moments[role]["value_std"] ** 2) for role in ROLES
     }
-    world = {"scenario": config.scenario, "reward_mode": config.reward_mode}
+    world = {"scenario": config.world, "reward_mode": config.reward_mode}
     return (
         PPOConfig()
         .environment(SpiralBatch, env_config=world)

@@ -15,9 +15,10 @@ from stable_baselines3.common.utils import set_random_seed
 
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.training.learning.normalisation import Normaliser
-from spiral_env.training.learning.torch_state import adam_tensors, layer_tensors, load_adam
+from spiral_env.training.learning.torch_state import adam_tensors, check_device, layer_tensors, load_adam
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.run import Report, run
+from spiral_env.training.runs.state import check_whole
 from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["Sb3Trainer", "train"]
@@ -79,18 +80,14 @@ class Sb3Trainer:
         """Build the batch and the models from the seed alone.
 
         Raises:
-            ValueError: the config asks for what these models cannot do.
+            ValueError: the device is not there.
         """
-        for name in ("continuous", "recurrent"):
-            if getattr(config, name):
-                raise ValueError(f"{name} must stay off with algo sb3-ppo, got {getattr(config, name)!r}")
-        if config.device != "cpu" and not torch.cuda.is_available():
-            raise ValueError(f"device must be cpu where torch finds no CUDA device, got {config.device!r}")
+        check_device(config.device)
         torch.set_num_threads(config.torch_threads)
         set_random_seed(config.seed % 2**32)
         self.config, self.shared = config, config.policy == "shared"
         self.env = SpiralVectorEnv(
-            config.scenario,
+            config.world,
             config.num_envs,
             config.env_threads,
             "same_step",
@@ -235,7 +232,9 @@ class Sb3Trainer:
         self.agent_steps, self.iteration = counters["agent_steps"], counters["iteration"]
         torch.set_rng_state(torch.from_numpy(tensors["torch_rng"].copy()))
         g = counters["numpy_rng"]
-        np.random.set_state(("MT19937", tensors["numpy_rng"], g["position"], g["has_gauss"], g["cached"]))  # noqa: NPY002
+        check_whole("numpy_rng.position", g["position"], 624)
+        check_whole("numpy_rng.has_gauss", g["has_gauss"], 1)
+        np.random.set_state(("MT19937", tensors["numpy_rng"], g["position"], g["has_gauss"], float(g["cached"])))  # noqa: NPY002
 
     def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors and header of the policy as a checkpoint holds it."""
@@ -267,9 +266,7 @@ def _load_group(group: _Group, tensors: dict[str, np.ndarray]) -> None:
     group.discounted = tensors["discounted"].copy()
 
 
-def train(
-    config: TrainConfig, folder: Path, *, resume: bool = False, quiet: bool = False, report: Report | None = None
-) -> Path:
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train until ``timesteps`` agent-months or ``max_seconds``. Returns the folder.
 
     Raises:
@@ -277,4 +274,4 @@ def train(
         OSError: the folder cannot be written, the disk is full.
         KeyboardInterrupt: Ctrl-C, after the rollout in hand was learned from and the state stored.
     """
-    return run(Sb3Trainer(config), folder, resume=resume, quiet=quiet, report=report)
+    return run(Sb3Trainer(config), folder, resume=resume, report=report)

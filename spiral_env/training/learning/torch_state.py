@@ -9,7 +9,20 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["adam_tensors", "layer_tensors", "load_adam"]
+__all__ = ["adam_tensors", "check_device", "layer_tensors", "load_adam"]
+
+_ADAM_FIELDS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not find.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device must be cpu where torch finds no such CUDA device, got {name!r}")
 
 
 def layer_tensors(body: Iterable[Any], head: Any) -> dict[str, np.ndarray]:
@@ -29,9 +42,23 @@ def adam_tensors(optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray]:
 
 
 def load_adam(optimiser: torch.optim.Optimizer, tensors: Mapping[str, np.ndarray]) -> None:
-    """Go on from ``adam_tensors()``."""
+    """Go on from ``adam_tensors()``.
+
+    Raises:
+        ValueError: the moments are not those of the optimiser's parameters.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
-        k, field = key.split(".")
+        k, _, field = key.partition(".")
+        known = field in _ADAM_FIELDS and k.isdecimal() and int(k) < len(parameters)
+        shape = () if field == "step" else tuple(parameters[int(k)].shape) if known else None
+        # A file of tensors keeps a lone number as a list of one.
+        value = value.reshape(()) if field == "step" and value.size == 1 else value
+        if not known or value.shape != shape:
+            raise ValueError(f"adam.{key[:60]} is no moment of a parameter")
         moments.setdefault(int(k), {})[field] = torch.from_numpy(value.copy())
+    for number, x in moments.items():
+        if x.keys() != set(_ADAM_FIELDS):
+            raise ValueError(f"adam.{number} must have {', '.join(_ADAM_FIELDS)}, has {', '.join(sorted(x))}")
     optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})

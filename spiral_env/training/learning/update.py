@@ -90,7 +90,7 @@ class Updater:
     def _minibatches(self, steps: int, envs: int) -> list[np.ndarray]:
         """Cells as flat indices ``[n]``, or whole ecosystems ``[T, n]`` where a memory must be unrolled."""
         if self.sequences:
-            columns = np.array_split(self.rng.permutation(envs), min(self.rule.minibatches, envs))
+            columns = np.array_split(self.rng.permutation(envs), self.rule.minibatches)
             return [np.arange(steps)[:, None] * envs + c[None] for c in columns]
         return np.array_split(self.rng.permutation(steps * envs), self.rule.minibatches)
 
@@ -105,7 +105,12 @@ class Updater:
             for role, k in share:
                 batch, piece = batches[role], self._pieces[role][k]
                 scale = 1.0 / (cells.size * batch.x.shape[1])
-                out.append(piece.take(batch, cuts[role][k], scale, moving[role]))
+                if cuts[role][k].size:
+                    out.append(piece.take(batch, cuts[role][k], scale, moving[role]))
+                else:
+                    # Fewer cells, or whole ecosystems, than pieces.
+                    piece.out.zero_()
+                    out.append(np.zeros(len(_LOSSES) - 1))
             return out
 
         jobs = [self.pool.submit(work, share) for share in self._shares[1:]]

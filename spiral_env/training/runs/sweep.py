@@ -82,7 +82,7 @@ def run_trial(config: TrainConfig, folder: Path, episodes: int = 200, report: Re
             stopped.append(share)
         return bool(stopped)
 
-    train(replace(config, max_seconds=left), folder, resume=resume, quiet=True, report=asked)
+    train(replace(config, max_seconds=left), folder, resume=resume, report=asked)
     if stopped:
         return None
     team = {role: load_policy(str(folder), role) for role in ROLES}

@@ -1,0 +1,89 @@
+"""What a trainer needs of a config as a whole, and of the machine: checked before a folder is made."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from spiral_env.core.params import PARAMS_DTYPE
+from spiral_env.core.state import capacity_for, state_dtype
+from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
+
+if TYPE_CHECKING:
+    from spiral_env.training.runs.config import TrainConfig
+
+__all__ = ["check_demands", "check_memory", "needed_bytes"]
+
+
+def check_demands(config: TrainConfig) -> None:
+    """Refuse hyperparameters that do not go together.
+
+    Raises:
+        ValueError: names the first, what it must be and with what.
+    """
+    trainer = "engine ray" if config.engine == "ray" else f"algo {config.algo}"
+    for kept, name, must in _demands(config):
+        if not kept:
+            raise ValueError(f"{name} must {must} with {trainer}, got {getattr(config, name)!r}")
+
+
+def _demands(c: TrainConfig) -> Iterator[tuple[bool, str, str]]:
+    """(whether it is kept, hyperparameter, what it must)."""
+    ours = c.engine == "local" and c.algo in ("ippo", "mappo")
+    yield ours or not c.continuous, "continuous", "stay off"
+    yield ours or not c.recurrent, "recurrent", "stay off"
+    if c.engine == "ray":
+        yield c.algo == "ippo", "algo", "be ippo"
+        yield c.num_envs % c.runners == 0, "num_envs", f"be a multiple of runners {c.runners}"
+    else:
+        yield not c.ray_address, "ray_address", "be left out"
+    if c.engine == "ray" or c.algo == "es":
+        yield c.device == "cpu", "device", "be cpu"
+    if c.algo == "es":
+        yield c.num_envs % 2 == 0, "num_envs", "be even"
+        return
+    if c.algo != "sb3-ppo":
+        yield c.layers > 0, "layers", "be >= 1"
+    if c.recurrent:
+        yield c.minibatches <= c.num_envs, "minibatches", f"be at most num_envs {c.num_envs} where roles have a memory"
+    cells = c.num_envs * c.num_steps
+    yield c.minibatches <= cells, "minibatches", f"be at most num_envs x num_steps = {cells}"
+
+
+def needed_bytes(config: TrainConfig) -> int:
+    """Memory that the run needs at least: records, a rollout or a generation's noise, networks and their gradients."""
+    world, envs = config.world, config.num_envs
+    agents = dict.fromkeys(ROLES, 1) | {"sme": world.num_smes}
+    record = state_dtype(capacity_for(world.num_smes, int(world.value("num_services")))).itemsize  # type: ignore[arg-type]
+    batch = envs * (record + PARAMS_DTYPE.itemsize)
+    parameters = {role: _parameters(len(FEATURES[role]), config) for role in ROLES}
+    if config.algo == "es":
+        groups = {role: 1 if config.reward_mode == "cooperative" else n for role, n in agents.items()}
+        return batch + sum(4 * parameters[role] * (3 + envs // 2 * groups[role]) for role in ROLES)
+    row = {role: 4 * (2 * len(FEATURES[role]) + 2 * NUM_LEVERS + 12) for role in ROLES}
+    rollout = envs * config.num_steps * sum(n * row[role] for role, n in agents.items())
+    return batch + rollout + sum(4 * x * (6 + 2 * config.gradient_pieces) for x in parameters.values())
+
+
+def _parameters(inputs: int, config: TrainConfig) -> int:
+    widths = [inputs, *[config.hidden] * config.layers, 3 * NUM_LEVERS]
+    return sum((a + 1) * b for a, b in itertools.pairwise(widths))
+
+
+def check_memory(config: TrainConfig) -> None:
+    """Refuse a run that this machine cannot hold.
+
+    Raises:
+        ValueError: it needs more memory than there is.
+    """
+    try:
+        there_is = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return
+    needed = needed_bytes(config)
+    if needed > there_is:
+        sizes = f"num_envs {config.num_envs}, num_steps {config.num_steps}, hidden {config.hidden}"
+        gib = 2.0**30
+        raise ValueError(f"{sizes} need at least {needed / gib:,.1f} GiB of memory, there are {there_is / gib:,.1f}")
