@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from spiral_env.text import one_line
+
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
@@ -46,6 +48,8 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _DESCRIPTORS = ("/proc/", "/dev/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr")
+_WIDTH = 200
+"""Characters of a path in an error."""
 _BINARY = getattr(os, "O_BINARY", 0)
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _LOCKED_BYTE = 2**30
@@ -129,7 +133,7 @@ def _named_after(path: Path | str) -> Iterator[None]:
             raise
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     except ValueError as error:
-        raise ValueError(f"path {_shown(path)} cannot be used: {error}") from None
+        raise ValueError(f"path {one_line(path, _WIDTH)} cannot be used: {error}") from None
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -157,10 +161,10 @@ def check_writable(path: Path | None) -> None:
         if not all(os.access(x, os.W_OK) for x in needed):
             raise PermissionError(13, "Permission denied")
     except OSError as error:
-        where = "" if error.filename in (None, os.fspath(path)) else f" ({_shown(error.filename)})"
-        raise ValueError(f"output {_shown(path)} cannot be written: {error.strerror}{where}") from None
+        where = "" if error.filename in (None, os.fspath(path)) else f" ({one_line(error.filename, _WIDTH)})"
+        raise ValueError(f"output {one_line(path, _WIDTH)} cannot be written: {error.strerror}{where}") from None
     except ValueError as error:
-        raise ValueError(f"output {_shown(path)} cannot be written: {error}") from None
+        raise ValueError(f"output {one_line(path, _WIDTH)} cannot be written: {error}") from None
 
 
 def read_file(path: Path | str, limit: int, what: str) -> bytes:
@@ -184,9 +188,9 @@ def read_file(path: Path | str, limit: int, what: str) -> bytes:
             _check_plain(found, limit)
             return file.read(found.st_size)
     except OSError as error:
-        raise ValueError(f"{what} {_shown(path)} cannot be read: {error.strerror}") from None
+        raise ValueError(f"{what} {one_line(path, _WIDTH)} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise ValueError(f"{what} {_shown(path)} {error}") from None
+        raise ValueError(f"{what} {one_line(path, _WIDTH)} {error}") from None
 
 
 def _check_plain(found: os.stat_result, limit: int) -> None:
@@ -194,13 +198,6 @@ def _check_plain(found: os.stat_result, limit: int) -> None:
         raise ValueError(f"must be a regular file, is {_KINDS.get(stat.S_IFMT(found.st_mode), 'none')}")
     if found.st_size > limit:
         raise ValueError(f"must have at most {limit:,} bytes, has {found.st_size:,}")
-
-
-def _shown(path: Path | str, width: int = 200) -> str:
-    """A path as one line of sane length."""
-    text = str(path)
-    text = text if text.isprintable() else repr(text)[1:-1]
-    return text if len(text) <= width else f"{text[: width // 2]}...{text[-width // 2 :]}"
 
 
 def parse_json(data: bytes | str, what: str) -> dict[str, Any]:

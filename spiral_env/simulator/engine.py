@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from spiral_env.core.state import FIELDS, capacity_for, state_dtype
 from spiral_env.roles import FEATURES, ROLES
 from spiral_env.simulator.batch import decode_rows, draw_rows, observe_rows, open_rows, step_rows
 from spiral_env.simulator.month import SUMMARY
+from spiral_env.threads import Threads
 
 __all__ = ["REWARD_MODES", "Engine", "World", "central_fields", "flat_state"]
 
@@ -80,7 +80,7 @@ class Engine:
         width = sum(self._agents[role] * len(FEATURES[role]) for role in ROLES)
         self.observed = np.zeros(num_envs * width, dtype=np.float32)
         self._all = np.ones(num_envs, dtype=np.bool_)
-        self._pool = ThreadPoolExecutor(num_threads) if num_threads > 1 else None
+        self._threads = Threads(num_threads)
         self._slices = self._cut()
         self._ready: set[str] = set()
         self._make_views()
@@ -99,14 +99,13 @@ class Engine:
         self.first_row = (self.summary[0], self.scalars[0], self.vectors[0].reshape(-1))
 
     def __getstate__(self) -> dict[str, object]:
-        """All but views and threads, which an unpickled or copied engine makes anew."""
-        left_out = ("_state_words", "_param_rows", "observations", "first_row", "_pool")
+        """All but views, which an unpickled or copied engine makes anew."""
+        left_out = ("_state_words", "_param_rows", "observations", "first_row")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Take over the buffers of ``__getstate__``."""
         self.__dict__.update(state)
-        self._pool = ThreadPoolExecutor(self.num_threads) if self.num_threads > 1 else None
         self._make_views()
 
     def _cut(self) -> list[tuple[int, int]]:
@@ -118,11 +117,7 @@ class Engine:
         if function.__name__ not in self._ready:
             function(*arguments, 0, 0)
             self._ready.add(function.__name__)
-        if self._pool is None:
-            function(*arguments, 0, self.num_envs)
-            return
-        for future in [self._pool.submit(function, *arguments, *part) for part in self._slices]:
-            future.result()
+        self._threads.each(function, [(*arguments, *part) for part in self._slices])
 
     def reset(self, seeds: np.ndarray, mask: np.ndarray | None = None) -> None:
         """Open an episode with its seed (int64 ``[E]``) in every masked row, and observe it."""
@@ -164,9 +159,7 @@ class Engine:
 
     def close(self) -> None:
         """End the worker threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        self._threads.close()
 
 
 def central_fields(num_smes: int, num_services: int) -> list[tuple[str, tuple[slice, ...]]]:

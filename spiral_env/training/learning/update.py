@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from spiral_env.roles import ROLES
+from spiral_env.threads import Threads
 from spiral_env.training.learning.flat import clip_
 from spiral_env.training.learning.gradients import Batch, ByAutograd, ByHand, Gradient, Weights
 from spiral_env.training.learning.learner import Learner
@@ -40,7 +40,7 @@ class Updater:
         """Share the work out by the rows of each piece."""
         self.team, self.rule, self.rng = team, rule, rng
         self.sequences = any(x.recurrent for x in team.values())
-        self.pool = ThreadPoolExecutor(rule.pieces)
+        self.threads = Threads(rule.pieces)
         self._kinds = {role: ByHand if x.by_hand else ByAutograd for role, x in team.items()}
         self._weights = weights
         self._pieces: dict[str, list[Gradient]] = {}
@@ -113,8 +113,7 @@ class Updater:
                     out.append(np.zeros(len(_LOSSES) - 1))
             return out
 
-        jobs = [self.pool.submit(work, share) for share in self._shares[1:]]
-        results = [work(self._shares[0]), *(job.result() for job in jobs)]
+        results = self.threads.each(work, [(share,) for share in self._shares])
         named = {
             piece: x
             for share, xs in zip(self._shares, results, strict=True)
@@ -133,4 +132,4 @@ class Updater:
 
     def close(self) -> None:
         """End the threads."""
-        self.pool.shutdown()
+        self.threads.close()
