@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 PAGES = sorted(path.stem for path in checks.PAGES.glob("*.md"))
-ADAPTERS = sorted(p.stem for p in (ROOT / "spiral_env" / "adapters").glob("*.py") if p.stem != "__init__")
+ADAPTERS = sorted(p.stem for p in (ROOT / "spiral_env" / "adapters").glob("*.py") if not p.stem.startswith("_"))
 
 
 def _text(page: str) -> str:

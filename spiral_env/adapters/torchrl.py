@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spiral_env.metrics import METRICS
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed
@@ -21,7 +22,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError(f"no module {error.name}: pip install 'spiral-env[torchrl]'") from None
 
-__all__ = ["SpiralEnv"]
+__all__ = ["SpiralEnv", "outcomes"]
 
 _DONE = ("done", "terminated", "truncated")
 
@@ -36,12 +37,24 @@ class _Levers(MultiCategorical):
         return (drawn * self.nvec.to(self.device)).to(self.dtype)
 
 
+def outcomes(months: TensorDictBase) -> dict[str, float]:
+    """Outcome measures, each the mean over the episodes that ended in ``months``: what a logger is to be given.
+
+    ``months`` is what a collector or ``rollout`` returns; without an episode that ended there is nothing to tell.
+    """
+    ended = months["next", "outcome"][months["next", "done"].squeeze(-1)]
+    means = ended.to(torch.float64).mean(0).tolist() if len(ended) else []
+    return dict(zip(METRICS, means, strict=bool(means)))
+
+
 class SpiralEnv(EnvBase):
-    """A batch of ecosystems with the keys of TorchRL's ``PettingZooWrapper``.
+    """A batch of ecosystems with the keys of TorchRL's ``PettingZooWrapper``, and ``outcome``.
 
     ``(group, "observation")``, ``(group, "action")`` and ``(group, "reward")`` are ``[E, A, ...]``; ``done``,
     ``terminated`` and ``truncated`` stand at the root, ``[E, 1]``, and in each group, ``[E, A, 1]``. A group is a
-    role, or all agents. Ecosystems that ended are opened anew one by one, by TorchRL's partial resets.
+    role, or all agents. Ecosystems that ended are opened anew one by one, by TorchRL's partial resets. ``outcome``,
+    ``[E, M]``, holds ``spiral_env.metrics.METRICS`` of the episodes that end with a step, and NaN elsewhere;
+    ``outcomes`` makes means of them.
 
     Attributes:
         batch: the ecosystems.
@@ -58,18 +71,21 @@ class SpiralEnv(EnvBase):
         device: str | torch.device = "cpu",
         return_state: bool = False,
         one_group: bool = False,
+        split: str | None = "train",
         **options: Any,
     ) -> None:
         """Build ``num_envs`` ecosystems; ``options`` as in ``vector_env``.
 
         ``return_state=True`` adds the whole state, ``state`` ``[E, D]``, for central critics. ``one_group=True`` puts
-        all agents in the group ``agents``; it needs ``homogenize=True``.
+        all agents in the group ``agents``; it needs ``homogenize=True``. Evaluate with ``split="held_out"``.
 
         Raises:
             TypeError: an option is of the wrong type.
             ValueError: an option or the scenario is not allowed, or the spaces of one group differ.
         """
-        batch = SpiralVectorEnv(scenario, num_envs, num_threads, "disabled", **(options | {"copy": True}))
+        batch = SpiralVectorEnv(
+            scenario, num_envs, num_threads, "disabled", **(options | {"copy": True, "split": split})
+        )
         if one_group and not batch.options.homogenize:
             raise ValueError("homogenize must be True with one_group=True, got False")
         super().__init__(device=torch.device(device), batch_size=torch.Size([num_envs]))
@@ -83,9 +99,10 @@ class SpiralEnv(EnvBase):
 
     def _make_specs(self) -> None:
         groups, observation, action = self.group_map, self.batch.single_observation_space, self._action_spec_of
-        state = {"state": self._unbounded(self.batch.state().shape)} if self.return_state else {}
+        whole = {"outcome": self._unbounded((*self.batch_size, len(METRICS)))}
+        whole |= {"state": self._unbounded(self.batch.state().shape)} if self.return_state else {}
         seen = {g: {"observation": self._box(observation[self._roles[g][0]], self._shape(g))} for g in groups}
-        self.observation_spec = self._composite(seen, state)
+        self.observation_spec = self._composite(seen, whole)
         self.action_spec = self._composite({g: {"action": action(g)} for g in groups})
         self.reward_spec = self._composite({g: {"reward": self._unbounded((*self._shape(g), 1))} for g in groups})
         root = {name: self._flag(self.batch_size) for name in _DONE}
@@ -122,7 +139,7 @@ class SpiralEnv(EnvBase):
         return _Levers(torch.as_tensor(space.nvec), shape=torch.Size([*shape, len(space.nvec)]), device=self.device)
 
     def _set_seed(self, seed: int | None) -> None:
-        """The next full reset opens ecosystem ``e`` with the seed ``seed + e``."""
+        """The next full reset opens the worlds of ``seed``, as ``vector_env`` does."""
         self._seed = None if seed is None else check_seed(seed)
 
     def _reset(self, tensordict: TensorDictBase | None = None, **_: Any) -> TensorDictBase:
@@ -134,17 +151,17 @@ class SpiralEnv(EnvBase):
             chosen = mask.reshape(self.batch.num_envs).cpu().numpy()
             observations, _info = self.batch.reset(options={"reset_mask": chosen})
         never = np.zeros(self.batch.num_envs, dtype=np.bool_)
-        return self._tensordict({"observation": observations}, never, never)
+        return self._tensordict({"observation": observations}, never, never, {})
 
     def _step(self, tensordict: TensorDictBase) -> TensorDictBase:
         actions: dict[str, np.ndarray] = {}
         for group, roles in self._roles.items():
-            chosen = tensordict.get((group, "action")).cpu().numpy()
+            chosen = tensordict.get((group, "action")).detach().cpu().numpy()
             cuts = np.cumsum([self.batch.num_agents_of[role] for role in roles])[:-1]
             actions |= zip(roles, np.split(chosen, cuts, axis=1), strict=True)
-        observations, rewards, terminations, truncations, _ = self.batch.step(actions)
+        observations, rewards, terminations, truncations, info = self.batch.step(actions)
         paid = {role: x.astype(np.float32)[..., None] for role, x in rewards.items()}
-        return self._tensordict({"observation": observations, "reward": paid}, terminations, truncations)
+        return self._tensordict({"observation": observations, "reward": paid}, terminations, truncations, info)
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -154,13 +171,25 @@ class SpiralEnv(EnvBase):
         parts = [blocks[role] for role in self._roles[group]]
         return self._tensor(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
+    def _outcome(self, info: dict[str, Any]) -> torch.Tensor:
+        """``[E, M]`` of the episodes that ended, NaN in the other rows."""
+        block = np.full((self.batch.num_envs, len(METRICS)), np.nan, dtype=np.float32)
+        if "final_metrics" in info:
+            ended = info["_final_metrics"]
+            block[ended] = np.stack([info["final_metrics"][name][ended] for name in METRICS], axis=1)
+        return self._tensor(block)
+
     def _tensordict(
-        self, entries: dict[str, dict[str, np.ndarray]], terminations: np.ndarray, truncations: np.ndarray
+        self,
+        entries: dict[str, dict[str, np.ndarray]],
+        terminations: np.ndarray,
+        truncations: np.ndarray,
+        info: dict[str, Any],
     ) -> TensorDictBase:
-        """Entry -> role -> array to groups, with the flags of groups and root."""
+        """Entry -> role -> array to groups, with the flags of groups and root, and what the root alone has."""
         arrays = zip(_DONE, (terminations | truncations, terminations, truncations), strict=True)
         flags = {name: self._tensor(array.copy())[:, None] for name, array in arrays}
-        out: dict[str, Any] = dict(flags)
+        out: dict[str, Any] = flags | {"outcome": self._outcome(info)}
         for group in self.group_map:
             shape = self._shape(group)
             content = {name: self._of_group(blocks, group) for name, blocks in entries.items()}

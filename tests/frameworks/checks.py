@@ -7,7 +7,8 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,8 @@ import numpy as np
 
 import spiral_env
 from spiral_env.files import write_atomically
+from spiral_env.scenarios.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS
+from spiral_env.simulator.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "frameworks"
@@ -94,6 +97,31 @@ def episodes(done: Any) -> list[slice]:
     """Months of every episode that ended, from the flags ``[T]``; a collapse ends one before its time."""
     ends = np.flatnonzero(np.asarray(done)) + 1
     return [slice(int(a), int(b)) for a, b in itertools.pairwise([0, *ends])]
+
+
+@contextmanager
+def worlds_opened() -> Iterator[list[int]]:
+    """The own seeds of all worlds that this process opens inside the block, in their order."""
+    opened: list[int] = []
+    reset = Engine.reset
+
+    def noted(engine: Engine, seeds: np.ndarray, mask: np.ndarray | None = None) -> None:
+        opened.extend(seeds[... if mask is None else mask].tolist())
+        reset(engine, seeds, mask)
+
+    Engine.reset = noted  # type: ignore[method-assign]
+    try:
+        yield opened
+    finally:
+        Engine.reset = reset  # type: ignore[method-assign]
+
+
+def all_distinct(worlds: Sequence[int], split: str, at_least: int) -> None:
+    """No world was opened twice, all are of the split, and there are enough of them to tell."""
+    low, high = TRAIN_SEEDS if split == "train" else HELD_OUT_SEEDS
+    assert len(worlds) >= at_least
+    assert len(set(worlds)) == len(worlds)
+    assert all(low <= seed < high for seed in worlds)
 
 
 def speeds(
