@@ -16,11 +16,13 @@ from spiral_env.core.state import Sum
 from spiral_env.evaluation.statistics import Interval, mean_interval
 from spiral_env.files import write_atomically
 from spiral_env.policy import STATUS_QUO
+from spiral_env.roles import MAX_LEVERS, NUM_LEVERS
 from spiral_env.roles.business import epsilon_of_rho, rho_of_epsilon
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.schema import starting_law
 from spiral_env.simulator.engine import Engine, World
 from spiral_env.simulator.reset import LAW_COLUMNS
+from spiral_env.spaces import agent_names, agent_role
 from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT
 from spiral_env.stages.resource_aggregation.digital_commerce import pool_auc
 from spiral_env.stages.risk_governance._patching import priority
@@ -81,9 +83,12 @@ class Solution:
 
 
 def average_firm(num_envs: int, num_smes: int) -> np.ndarray:
-    """Efforts ``[E, 3 + N, 5]`` of the average firm."""
-    rows = [STATUS_QUO["it"], STATUS_QUO["business"], STATUS_QUO["finance"]] + [STATUS_QUO["sme"]] * num_smes
-    return np.broadcast_to(np.array(rows), (num_envs, len(rows), 5)).copy()
+    """Efforts ``[E, 3 + N, L]`` of the average firm."""
+    roles = [agent_role(agent) for agent in agent_names(num_smes)]
+    efforts = np.zeros((num_envs, len(roles), MAX_LEVERS))
+    for k, role in enumerate(roles):
+        efforts[:, k, : NUM_LEVERS[role]] = STATUS_QUO[role]
+    return efforts
 
 
 class _Games(NamedTuple):

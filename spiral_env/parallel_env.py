@@ -14,7 +14,7 @@ from pettingzoo import ParallelEnv
 from spiral_env.core.ledger import ACCOUNTS, Purpose
 from spiral_env.core.state import Sum
 from spiral_env.metrics import headlines, outcome
-from spiral_env.roles import NUM_LEVERS, ROLES
+from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split
 from spiral_env.simulator.engine import Engine, flat_state
@@ -25,7 +25,6 @@ __all__ = ["RENDER_FPS", "SpiralParallelEnv", "parallel_env"]
 RENDER_FPS = 4
 """Months a second, where someone watches."""
 _RENDER_MODES = ("ansi",)
-_ONE_ACTION = {NUM_LEVERS}
 
 
 class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
@@ -79,11 +78,13 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         by_role = {role: (self.options.observation_space(role), self.options.action_space(role)) for role in ROLES}
         self.observation_spaces = {a: by_role[r][0] for a, r in zip(self.possible_agents, roles, strict=True)}
         self.action_spaces = {a: by_role[r][1] for a, r in zip(self.possible_agents, roles, strict=True)}
-        self._efforts = np.zeros((1, len(roles), 5))
-        self._top = np.array([self.options.counts(role) - 1 for role in roles])
+        self._efforts = np.zeros((1, len(roles), MAX_LEVERS))
+        self._lengths = [self.options.num_levers(role) for role in roles]
+        self._top = np.concatenate([self.options.counts(role) - 1 for role in roles])
+        self._places = np.concatenate([self.engine.places(role, self.options.num_levers(role)) for role in ROLES])
         self._none = dict.fromkeys(self.possible_agents, False)
         self._in_order = operator.itemgetter(*self.possible_agents)
-        self._levels = np.zeros((1, len(roles), 5), dtype=np.int64) if action_mode == "multi_discrete" else None
+        self._levels = np.zeros((1, len(self._top)), dtype=np.int64) if action_mode == "multi_discrete" else None
         widths = [self.options.width(role) for role in roles]
         ends = np.cumsum(widths).tolist()
         self._parts = [slice(end - width, end) for width, end in zip(widths, ends, strict=True)]
@@ -140,15 +141,15 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         return self._observations(), rewards, terminations, truncations, self._infos(height, value)
 
     def _encode(self, actions: dict[str, Any]) -> np.ndarray:
-        """One action per agent to efforts ``[1, A, 5]``; the fast way first, then the one that names the fault."""
+        """One action per agent to efforts ``[1, A, L]``; the fast way first, then the one that names the fault."""
         if self._levels is not None and len(actions) == len(self.agents):
             try:
                 rows = self._in_order(actions)
-                lengths = set(map(len, rows))
-                np.concatenate(rows, out=self._levels.reshape(-1), casting="safe")
+                fits = list(map(len, rows)) == self._lengths
+                np.concatenate(rows, out=self._levels[0], casting="safe")
             except (KeyError, ValueError, TypeError):
-                lengths = set()
-            if lengths == _ONE_ACTION and self.engine.decode(self._levels, self._top, self._efforts, 0) < 0:
+                fits = False
+            if fits and self.engine.decode(self._levels, self._top, self._places, self._efforts) < 0:
                 return self._efforts
         return self._encode_checked(actions)
 
@@ -160,16 +161,14 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         for k, agent in enumerate(self.agents):
             if agent not in actions:
                 raise ValueError(f"actions must name every living agent, {agent!r} is missing")
-            action = np.asarray(actions[agent])
-            if action.shape != self.options.action_shape():
-                want = self.options.action_shape()
+            role, action = agent_role(agent), np.asarray(actions[agent])
+            want = self.options.action_shape(role)
+            if action.shape != want:
                 raise ValueError(f"action of {agent} must have shape {want}, got {action.shape}")
             try:
-                self._efforts[0, k] = self.options.efforts(agent_role(agent), action)
+                self._efforts[0, k, : NUM_LEVERS[role]] = self.options.efforts(role, action)
             except ValueError as error:
-                raise ValueError(
-                    str(error).replace(f"actions of {agent_role(agent)}", f"action of {agent}", 1)
-                ) from None
+                raise ValueError(str(error).replace(f"actions of {role}", f"action of {agent}", 1)) from None
         return self._efforts
 
     def _observations(self) -> dict[str, np.ndarray]:

@@ -32,12 +32,7 @@ __all__ = [
 _SLACK = 1e-6
 """What rounding may add to an effort."""
 
-STATUS_QUO: dict[str, tuple[float, ...]] = {
-    "it": (0.5, 0.5, 0.5, 0.5, 0.5),
-    "business": (0.5, 0.5, 0.5, 0.5, 0.5),
-    "finance": (0.5, 0.5, 0.5, 0.5, 0.5),
-    "sme": (0.5, 0.5, 0.0, 0.5, 0.5),
-}
+STATUS_QUO: dict[str, tuple[float, ...]] = {role: tuple(x.average for x in LEVERS[role]) for role in ROLES}
 """The average firm of the calibration: graded levers at their middle, ``batch``, the basic tier, ESG ``none``."""
 
 
@@ -62,7 +57,7 @@ class Policy(Protocol):
         ...
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Float32 ``[E, A, O]`` (the role's own features) to efforts ``[E, A, 5]`` in [0, 1], array or lists."""
+        """Float32 ``[E, A, O]`` (the role's own features) to efforts ``[E, A, L]`` in [0, 1], array or lists."""
         ...
 
 
@@ -93,12 +88,12 @@ def reset_policy(policy: Policy, role: str, keys: np.ndarray) -> None:
 
 
 def ask_policy(policy: Policy, role: str, observation: np.ndarray) -> np.ndarray:
-    """Efforts, float64 ``[E, A, 5]`` of our own, for a copy of ``observation`` ``[E, A, O]``.
+    """Efforts, float64 ``[E, A, L]`` of our own, for a copy of ``observation`` ``[E, A, O]``.
 
     Raises:
         ValueError: the policy failed, or its answer is no array of efforts; the line names it and its role.
     """
-    shape = (*observation.shape[:2], NUM_LEVERS)
+    shape = (*observation.shape[:2], NUM_LEVERS[role])
     answer = _call(policy, role, "act", observation)
     wanted = f"{_called(policy, role)} must give efforts in [0, 1] of shape {shape}"
     try:
@@ -157,7 +152,7 @@ class StatusQuo:
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """The same efforts always."""
-        return np.broadcast_to(self._efforts, (*observation.shape[:2], NUM_LEVERS)).copy()
+        return np.broadcast_to(self._efforts, (*observation.shape[:2], len(self._efforts))).copy()
 
 
 class Uniform:
@@ -177,5 +172,5 @@ class Uniform:
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Independent draws for every agent and lever."""
-        shape = (observation.shape[1], NUM_LEVERS)
+        shape = (observation.shape[1], len(self._top))
         return np.stack([g.integers(0, self._top + 1, size=shape) / self._top for g in self._generators])

@@ -122,13 +122,13 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
         return {key: infos[self.agent][key] for key in MONTH_KEYS}
 
     def _joint(self, action: Any) -> dict[str, np.ndarray]:
-        efforts = []
+        efforts: list[np.ndarray] = []
         for role in ROLES:
-            efforts.append(ask_policy(self.partners[role], role, self.inner.engine.observations[role])[0])
-        joint = dict(zip(self.inner.possible_agents, np.concatenate(efforts), strict=True))
-        given = np.asarray(action)
-        if given.shape != self.options.action_shape():
-            raise ValueError(f"action must have shape {self.options.action_shape()}, got {given.shape}")
+            efforts.extend(ask_policy(self.partners[role], role, self.inner.engine.observations[role])[0])
+        joint = dict(zip(self.inner.possible_agents, efforts, strict=True))
+        given, want = np.asarray(action), self.options.action_shape(self.role)
+        if given.shape != want:
+            raise ValueError(f"action must have shape {want}, got {given.shape}")
         joint[self.agent] = self.options.efforts(self.role, given)
         return joint
 

@@ -53,7 +53,7 @@ class _Partner:
                 reset_policy(row, self._role, episode_keys([seed]))
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """``[E, A, O]`` to efforts ``[E, A, 5]``."""
+        """``[E, A, O]`` to efforts ``[E, A, L]``."""
         if self._shared is not None:
             return ask_policy(self._shared, self._role, observation)
         rows = [ask_policy(row, self._role, observation[e : e + 1]) for e, row in enumerate(self._rows)]
@@ -138,7 +138,7 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
 
     def _joint(self, actions: np.ndarray) -> dict[str, np.ndarray]:
         given = np.asarray(actions)
-        want = (self.num_envs, *self.options.action_shape())
+        want = (self.num_envs, *self.options.action_shape(self.role))
         if given.shape != want:
             raise ValueError(f"actions must have shape {want}, got {given.shape}")
         joint = {r: partner.act(self._seen[r]) for r, partner in self._partners.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from spiral_env.roles import FEATURES, LEVERS, NUM_LEVERS, ROLES
+from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.simulator.engine import REWARD_MODES
 
 __all__ = ["ACTION_MODES", "REWARD_BASES", "Options", "agent_names", "agent_role"]
@@ -15,8 +15,6 @@ __all__ = ["ACTION_MODES", "REWARD_BASES", "Options", "agent_names", "agent_role
 ACTION_MODES = ("multi_discrete", "continuous", "discrete")
 REWARD_BASES = ("expected", "realised")
 _LONGEST = max(len(table) for table in FEATURES.values())
-_DISCRETE_ACTIONS = 3**NUM_LEVERS
-_DIGITS = 3 ** np.arange(NUM_LEVERS - 1, -1, -1)
 
 
 def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -63,10 +61,14 @@ class Options:
         if not isinstance(self.homogenize, bool):
             raise TypeError(f"homogenize must be a bool, got {self.homogenize!r}")
 
+    def num_levers(self, role: str) -> int:
+        """Length of one agent's action: the role's levers; homogenised the most a role has, the rest unused."""
+        return MAX_LEVERS if self.homogenize else NUM_LEVERS[role]
+
     def counts(self, role: str) -> np.ndarray:
-        """Number of values of each lever, int64 ``[5]``."""
+        """Number of values of each lever, int64 ``[L]``."""
         if self.homogenize:
-            return np.full(NUM_LEVERS, max(3, self.levels), dtype=np.int64)
+            return np.full(MAX_LEVERS, max(3, self.levels), dtype=np.int64)
         return np.array([self.levels if x.kind == "graded" else 3 for x in LEVERS[role]], dtype=np.int64)
 
     @staticmethod
@@ -77,9 +79,9 @@ class Options:
     def action_space(self, role: str) -> spaces.Space:
         """Space of one agent's action."""
         if self.action_mode == "continuous":
-            return spaces.Box(0.0, 1.0, (NUM_LEVERS,), np.float32)
+            return spaces.Box(0.0, 1.0, (self.num_levers(role),), np.float32)
         if self.action_mode == "discrete":
-            return spaces.Discrete(_DISCRETE_ACTIONS)
+            return spaces.Discrete(3 ** self.num_levers(role))
         return spaces.MultiDiscrete(self.counts(role))
 
     def observation_space(self, role: str) -> spaces.Box:
@@ -102,7 +104,7 @@ class Options:
         return out
 
     def efforts(self, role: str, actions: np.ndarray) -> np.ndarray:
-        """Actions ``[..., 5]`` (or ``[...]`` flat discrete) to efforts ``[..., 5]`` in [0, 1].
+        """Actions ``[..., L]`` (or ``[...]`` flat discrete) to efforts ``[..., levers of the role]`` in [0, 1].
 
         Continuous actions are clipped to the Box, as a Gaussian policy goes beyond it.
 
@@ -110,24 +112,26 @@ class Options:
             ValueError: a discrete value is outside the space, or a continuous one is no real number.
         """
         if self.action_mode == "continuous":
-            return _clipped(role, actions)
+            return _clipped(role, actions)[..., : NUM_LEVERS[role]]
         if not np.issubdtype(actions.dtype, np.integer):
             raise ValueError(f"actions of {role} must be integers, got dtype {actions.dtype}")
         if self.action_mode == "discrete":
-            if actions.size and not (actions.min() >= 0 and actions.max() < _DISCRETE_ACTIONS):
-                bad = _worst(actions, 0, _DISCRETE_ACTIONS - 1)
-                raise ValueError(f"actions of {role} must be in [0, {_DISCRETE_ACTIONS - 1}], got {bad}")
-            return (actions[..., None] // _DIGITS % 3) / 2.0
+            last = 3 ** self.num_levers(role) - 1
+            if actions.size and not (actions.min() >= 0 and actions.max() <= last):
+                raise ValueError(f"actions of {role} must be in [0, {last}], got {_worst(actions, 0, last)}")
+            digits = 3 ** np.arange(self.num_levers(role) - 1, -1, -1)
+            return (actions[..., None] // digits[: NUM_LEVERS[role]] % 3) / 2.0
         top = self.counts(role) - 1
         wrong = np.argwhere((actions < 0) | (actions > top))
         if len(wrong):
             lever, value = wrong[0][-1], actions[tuple(wrong[0])]
-            raise ValueError(f"actions of {role}: {LEVERS[role][lever].name} must be in [0, {top[lever]}], got {value}")
-        return actions / top
+            name = LEVERS[role][lever].name if lever < NUM_LEVERS[role] else f"padding {lever}"
+            raise ValueError(f"actions of {role}: {name} must be in [0, {top[lever]}], got {value}")
+        return (actions / top)[..., : NUM_LEVERS[role]]
 
-    def action_shape(self) -> tuple[int, ...]:
+    def action_shape(self, role: str) -> tuple[int, ...]:
         """Shape of one agent's action."""
-        return () if self.action_mode == "discrete" else (NUM_LEVERS,)
+        return () if self.action_mode == "discrete" else (self.num_levers(role),)
 
 
 def _clipped(role: str, actions: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spiral_env.metrics import outcome
-from spiral_env.roles import ROLES
+from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
 from spiral_env.simulator.engine import Engine, flat_state
@@ -78,10 +78,11 @@ class SpiralVectorEnv:
         self.num_agents = self.engine.num_agents
         self.single_observation_space = {role: self.options.observation_space(role) for role in ROLES}
         self.single_action_space = {role: self.options.action_space(role) for role in ROLES}
-        self._efforts = np.zeros((self.num_envs, self.num_agents, 5))
+        self._efforts = np.zeros((self.num_envs, self.num_agents, MAX_LEVERS))
         self._tops: dict[str, np.ndarray] = {}
         if action_mode == "multi_discrete":
-            self._tops = {r: np.tile(self.options.counts(r) - 1, (n, 1)) for r, n in self.num_agents_of.items()}
+            self._tops = {r: np.tile(self.options.counts(r) - 1, n) for r, n in self.num_agents_of.items()}
+        self._places = {role: self.engine.places(role, self.options.num_levers(role)) for role in ROLES}
         self._base_seeds: list[int] | None = None
         self._episodes = np.zeros(self.num_envs, dtype=np.int64)
         self._needs_reset = np.zeros(self.num_envs, dtype=np.bool_)
@@ -147,15 +148,15 @@ class SpiralVectorEnv:
             if role not in actions:
                 raise ValueError(f"actions must name every role, {role!r} is missing")
             given = np.asarray(actions[role])
-            want = (self.num_envs, self.num_agents_of[role], *self.options.action_shape())
+            want = (self.num_envs, self.num_agents_of[role], *self.options.action_shape(role))
             if given.shape != want:
                 raise ValueError(f"actions of {role} must have shape {want}, got {given.shape}")
             if self._tops and given.dtype == np.int64:
                 # Compiled; a level outside its range is left to the checked way, which names it.
-                levels = np.ascontiguousarray(given)
-                if self.engine.decode(levels, self._tops[role], self._efforts, _FIRST[role]) < 0:
+                levels = np.ascontiguousarray(given).reshape(self.num_envs, -1)
+                if self.engine.decode(levels, self._tops[role], self._places[role], self._efforts) < 0:
                     continue
-            self._efforts[:, self._slice(role)] = self.options.efforts(role, given)
+            self._efforts[:, self._slice(role), : NUM_LEVERS[role]] = self.options.efforts(role, given)
         return self._efforts
 
     def step(

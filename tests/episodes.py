@@ -9,22 +9,23 @@ from typing import Any
 import numpy as np
 
 import spiral_env
+from spiral_env.roles import MAX_LEVERS, NUM_LEVERS
 from spiral_env.simulator.engine import Engine, World
 
 STEP, MULTIPLY = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 
 
 def keyed_levels(seed: int, month: int, agents: int) -> np.ndarray:
-    """One of three levels for every lever, int64 ``[A, 5]``: a hash of (seed, month, agent, lever)."""
+    """One of three levels for every lever, int64 ``[A, L]``: a hash of (seed, month, agent, lever)."""
     with np.errstate(over="ignore"):
-        z = np.arange(agents * 5, dtype=np.uint64) + np.uint64(seed * 1_000_003 + month * 10_007) * STEP
+        z = np.arange(agents * MAX_LEVERS, dtype=np.uint64) + np.uint64(seed * 1_000_003 + month * 10_007) * STEP
         for _ in range(3):
             z = (z ^ (z >> np.uint64(32))) * MULTIPLY
-    return ((z >> np.uint64(33)) % np.uint64(3)).astype(np.int64).reshape(agents, 5)
+    return ((z >> np.uint64(33)) % np.uint64(3)).astype(np.int64).reshape(agents, MAX_LEVERS)
 
 
 def keyed_efforts(seeds: Iterator[int] | range | list[int], month: int, agents: int) -> np.ndarray:
-    """``keyed_levels`` as efforts ``[E, A, 5]``, one row a seed."""
+    """``keyed_levels`` as efforts ``[E, A, L]``, one row a seed."""
     return np.stack([keyed_levels(seed, month, agents) / 2.0 for seed in seeds])
 
 
@@ -52,7 +53,13 @@ def played(made: World, seeds: range, months: int, num_threads: int = 1) -> Engi
 
 def joint(env: Any, seed: int, month: int) -> dict[str, np.ndarray]:
     """Keyed actions for every living agent of a default parallel environment."""
-    return dict(zip(env.agents, keyed_levels(seed, month, len(env.agents)), strict=True))
+    rows = keyed_levels(seed, month, len(env.agents))
+    return {agent: row[: env.action_space(agent).shape[0]] for agent, row in zip(env.agents, rows, strict=True)}
+
+
+def middle(env: Any, dtype: type = np.int64) -> dict[str, np.ndarray]:
+    """The middle of every lever, for a default batch: role -> ``[E, A, levers of the role]``."""
+    return {role: np.ones((env.num_envs, n, NUM_LEVERS[role]), dtype) for role, n in env.num_agents_of.items()}
 
 
 def months_of(env: Any, seed: int, first: int = 0, count: int = 600) -> Iterator[bytes]:

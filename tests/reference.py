@@ -1,7 +1,8 @@
 """The whole month again: slow, plain Python, written from MODEL.md, independent of the compiled kernels.
 
-It imports nothing of ``stages``, ``roles`` or ``simulator``; it reads parameter values, stream numbers and the law of
-the starting backlog, and nothing else.
+It imports nothing of ``stages``, ``roles`` or ``simulator``; it reads parameter values, stream numbers, the law of the
+starting backlog, and of the roles' tables the order of levers and features with their scales and bounds. What a lever
+does and what a feature tells is computed here once more.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reference_parts.aggregation import aggregate
 from reference_parts.closing import close_month
@@ -19,10 +20,17 @@ from reference_parts.opening import open_episode
 from reference_parts.value import add_value
 from reference_parts.views import observations, rewards
 
-__all__ = ["Ecosystem", "starting_law"]
+__all__ = ["Ecosystem", "Tables", "starting_law"]
 
 ACCOUNTS = ("world", "platform", "treasury", "security", "smes")
 MODES = ("mixed", "selfish", "cooperative")
+
+
+class Tables(NamedTuple):
+    """What the roles' tables say: role -> names of levers; role -> rows with ``name``, ``scale``, ``low``, ``high``."""
+
+    levers: dict[str, list[str]]
+    features: dict[str, Sequence[Any]]
 
 
 def starting_law(path: Path) -> list[dict[str, float]]:
@@ -44,8 +52,10 @@ class Ecosystem:
         num_smes: int,
         max_cycles: int,
         seed: int,
+        tables: Tables,
     ) -> None:
         """Open an episode: parameters over their defaults, ranges of a procedural world, the backlog's law."""
+        self.levers, self.features = tables
         open_episode(self, values, ranges, law, num_smes, max_cycles, seed)
 
     def step(self, efforts: Sequence[Sequence[float]]) -> None:

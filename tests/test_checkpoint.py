@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from spiral_env.agents import NetworkPolicy, load_policy
 from spiral_env.agents.checkpoint import read_policy, write_policy
 from spiral_env.evaluation import run_episodes
-from spiral_env.roles import FEATURES, ROLES
+from spiral_env.roles import FEATURES, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.spaces import Options
 from tests.bad_inputs import policy_files
 
@@ -41,11 +41,12 @@ def _network(inputs: int, layers: int, outputs: int, seed: int) -> dict[str, np.
 
 
 def _write(folder: Path, networks: str = "shared", layers: int = 2, head: str = "categorical") -> Path:
-    outputs = 15 if head == "categorical" else 5
+    each = 3 if head == "categorical" else 1
     if networks == "shared":
-        tensors = _network(WIDE, layers, outputs, 0)
+        tensors = _network(WIDE, layers, each * MAX_LEVERS, 0)
     else:
-        parts = {role: _network(len(FEATURES[role]), layers, outputs, k) for k, role in enumerate(ROLES)}
+        sizes = {role: (len(FEATURES[role]), layers, each * NUM_LEVERS[role]) for role in ROLES}
+        parts = {role: _network(*sizes[role], k) for k, role in enumerate(ROLES)}
         tensors = {f"{role}.{name}": x for role, part in parts.items() for name, x in part.items()}
     write_policy(folder, tensors, {"networks": networks, "layers": layers, "head": head})
     return folder
@@ -89,7 +90,8 @@ def test_a_written_policy_plays_as_its_equation_says(networks: str, layers: int,
             if head == "continuous":
                 want = [min(1.0, max(0.0, v)) for v in x]
             else:
-                want = [max(range(3), key=lambda k: x[3 * lever + k]) / 2.0 for lever in range(5)]
+                want = [max(range(3), key=lambda k: x[3 * lever + k]) / 2.0 for lever in range(len(x) // 3)]
+            want = want[: NUM_LEVERS[role]]
             assert np.allclose(got[e, a], want, atol=1e-9)
 
 

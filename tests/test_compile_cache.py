@@ -111,8 +111,9 @@ import sys
 import numba
 from numba.core.itanium_mangler import mangle
 from spiral_env.core.state import capacity_for, state_dtype
+from spiral_env.roles import NUM_LEVERS
 for count in map(int, sys.argv[1:]):
-    print(mangle("f", [numba.from_dtype(state_dtype(capacity_for(count, 12)))]))
+    print(mangle("f", [numba.from_dtype(state_dtype(capacity_for(count, 12), tuple(NUM_LEVERS.items())))]))
 """
 
 
@@ -130,11 +131,12 @@ BOTH = """
 import sys
 import numpy as np
 import spiral_env
+from spiral_env.roles import NUM_LEVERS
 for scenario in sys.argv[1:]:
     env = spiral_env.vector_env(scenario, 2)
     env.reset(seed=0)
     for _ in range(20):
-        env.step({role: np.ones((2, count, 5), dtype=np.int64) for role, count in env.num_agents_of.items()})
+        env.step({role: np.ones((2, n, NUM_LEVERS[role]), dtype=np.int64) for role, n in env.num_agents_of.items()})
     print(repr(float(env.metrics()["operating_value"].sum())))
 """
 

@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 import spiral_env
 from spiral_env.metrics import HEADLINES, MONTH_KEYS, OUTCOME_KEYS
-from spiral_env.roles import FEATURES, ROLES
+from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
 from spiral_env.simulator.engine import REWARD_MODES
 from spiral_env.spaces import ACTION_MODES, REWARD_BASES, agent_role
 
@@ -27,10 +27,10 @@ def keyed_action(space: spaces.Space, seed: int, month: int, row: int) -> Any:
     """An action of any of our action spaces, the same on every machine."""
     levels = keyed_levels(seed, month, row + 1)[row]
     if isinstance(space, spaces.Discrete):
-        return np.int64(levels @ (3 ** np.arange(5)))
+        return np.int64(levels @ (3 ** np.arange(len(levels))) % space.n)
     if isinstance(space, spaces.Box):
-        return (levels / 2.0).astype(np.float32)
-    return levels
+        return (levels[: space.shape[0]] / 2.0).astype(np.float32)
+    return levels[: space.shape[0]]
 
 
 def actions_of(env: Any, seed: int, month: int) -> dict[str, Any]:
@@ -144,9 +144,12 @@ def test_the_three_ways_to_act_name_the_same_effort() -> None:
         env.reset(seed=2)
         for month in range(6):
             levels = keyed_levels(9, month, len(env.agents))
-            flat = levels @ (3 ** np.arange(4, -1, -1))
-            given = {"multi_discrete": levels, "continuous": (levels / 2.0).astype(np.float32), "discrete": flat}[mode]
-            observations, *_ = env.step(dict(zip(env.agents, given, strict=True)))
+            joint = {}
+            for agent, row in zip(env.agents, levels, strict=True):
+                own = row[: NUM_LEVERS[agent_role(agent)]]
+                flat = own @ (3 ** np.arange(len(own) - 1, -1, -1))
+                joint[agent] = {"multi_discrete": own, "continuous": own / np.float32(2.0), "discrete": flat}[mode]
+            observations, *_ = env.step(joint)
         logs.append(b"".join(x.tobytes() for x in observations.values()))
     assert len(set(logs)) == 1
 

@@ -13,7 +13,7 @@ import pytest
 from episodes import digest, episode, joint, keyed_efforts, keyed_levels, months_of, opened, world
 
 import spiral_env
-from spiral_env.roles import ROLES
+from spiral_env.roles import NUM_LEVERS, ROLES
 
 TESTS = Path(__file__).resolve().parent
 
@@ -121,7 +121,8 @@ def test_a_row_of_a_batch_is_the_single_environment(num_envs: int, num_threads: 
     log = [(observed, None, batch.state())]
     for month in range(batch.max_cycles):
         table = np.stack([keyed_levels(first + e, month, batch.num_agents) for e in range(num_envs)])
-        actions = dict(zip(ROLES, np.split(table, [1, 2, 3], axis=1), strict=True))
+        parts = dict(zip(ROLES, np.split(table, [1, 2, 3], axis=1), strict=True))
+        actions = {role: part[..., : NUM_LEVERS[role]] for role, part in parts.items()}
         observed, rewards, *_ = batch.step(actions)
         log.append((observed, rewards, batch.state()))
     batch.close()

@@ -42,11 +42,11 @@ def test_a_wrong_option_is_named_in_one_line(options, message):
 def test_a_wrong_action_is_named():
     env = spiral_env.parallel_env()
     env.reset(seed=0)
-    good = {a: np.ones(5, dtype=np.int64) for a in env.agents}
+    good = {a: np.ones(env.action_space(a).shape, dtype=np.int64) for a in env.agents}
     for bad, message in (
-        ({**good, "it_0": np.ones(4, dtype=np.int64)}, "action of it_0 must have shape"),
-        ({**good, "it_0": np.full(5, 3)}, r"action of it_0: edge must be in \[0, 2\], got 3"),
-        ({**good, "cfo_0": np.ones(5)}, "unknown agent 'cfo_0'"),
+        ({**good, "it_0": np.ones(1, dtype=np.int64)}, "action of it_0 must have shape"),
+        ({**good, "it_0": np.full(good["it_0"].shape, 3)}, r"action of it_0: edge must be in \[0, 2\], got 3"),
+        ({**good, "cfo_0": good["it_0"]}, "unknown agent 'cfo_0'"),
         ({a: x for a, x in good.items() if a != "sme_3"}, "'sme_3' is missing"),
     ):
         with pytest.raises(ValueError, match=message):

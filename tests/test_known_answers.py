@@ -12,7 +12,7 @@ from spiral_env import SpiralVectorEnv
 from spiral_env.core.params import pack
 from spiral_env.core.state import Sum
 from spiral_env.policy import STATUS_QUO
-from spiral_env.roles import LEVERS, ROLES
+from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import load_scenario, scenario_ids
 
 PATCHING = [("it", "edge"), ("it", "core"), ("it", "internal"), ("sme", "patching")]
@@ -27,7 +27,7 @@ def _mean_value(scenario: str, role: str, lever: str, effort: float) -> float:
         efforts = np.array(STATUS_QUO[name], dtype=float)
         if name == role:
             efforts[_lever(role, lever)] = effort
-        actions[name] = np.broadcast_to(efforts, (24, env.num_agents_of[name], 5)).copy()
+        actions[name] = np.broadcast_to(efforts, (24, env.num_agents_of[name], len(efforts))).copy()
     for _ in range(env.max_cycles):
         env.step(actions)
     value = float(env.metrics()["ecosystem_value"].mean())
@@ -92,7 +92,7 @@ def _play(scenario: str, actions: dict[str, np.ndarray], seed: int, months: int)
 
 def _idle(rows: int, num_smes: int) -> dict[str, np.ndarray]:
     """No effort by any institution; SMEs in the basic tier do nothing else."""
-    actions = {role: np.zeros((rows, num_smes if role == "sme" else 1, 5)) for role in ROLES}
+    actions = {role: np.zeros((rows, num_smes if role == "sme" else 1, NUM_LEVERS[role])) for role in ROLES}
     actions["sme"][:, :, _lever("sme", "module_tier")] = 0.5
     return actions
 
@@ -103,13 +103,13 @@ def _lever(role: str, name: str) -> int:
 
 def _zero_threat() -> None:
     """IT's reward is what it spends, less than nothing for all but the action that spends nothing."""
-    grid = np.array(list(itertools.product((0.0, 0.5, 1.0), repeat=5)))
+    grid = np.array(list(itertools.product((0.0, 0.5, 1.0), repeat=NUM_LEVERS["it"])))
     actions = _idle(len(grid), 8)
     actions["finance"][:] = 0.5
     actions["it"][:, 0] = grid
     total, _ = _play("zero-threat-v0", actions, 4, 12)
     reward = total[:, 0].sum(1)
-    assert grid[reward.argmax()].tolist() == [0.0] * 5
+    assert grid[reward.argmax()].tolist() == [0.0] * NUM_LEVERS["it"]
     assert reward[0] == 0.0
     assert (reward[1:] < 0.0).all()
 

@@ -4,6 +4,7 @@ import pytest
 import spiral_env
 from spiral_env.calibration import average_firm, facts
 from spiral_env.metrics import outcome
+from spiral_env.roles import MAX_LEVERS
 from spiral_env.simulator.engine import Engine
 
 SCENARIOS = spiral_env.scenario_ids()
@@ -15,7 +16,10 @@ def engine(scenario="baseline-v0", num_envs=16, months=0, order=(0, 1, 2), threa
     out.reset(np.arange(seed, seed + num_envs, dtype=np.int64))
     for month in range(months):
         efforts = np.stack(
-            [np.random.default_rng((seed + e, month)).integers(0, 3, (out.num_agents, 5)) / 2 for e in range(num_envs)]
+            [
+                np.random.default_rng((seed + e, month)).integers(0, 3, (out.num_agents, MAX_LEVERS)) / 2
+                for e in range(num_envs)
+            ]
         )
         out.step(efforts, np.array(order))
     return out
@@ -26,7 +30,7 @@ def test_money_is_conserved_under_random_play(scenario):
     run = engine(scenario, 4)
     rng = np.random.default_rng(1)
     for _ in range(min(24, run.world.max_cycles)):
-        run.step(rng.integers(0, 3, (4, run.num_agents, 5)) / 2)
+        run.step(rng.integers(0, 3, (4, run.num_agents, MAX_LEVERS)) / 2)
         s = run.states
         assert np.abs(s["balance"].sum(1)).max() < 1e-6
         assert np.abs(s["balance"][:, 4] - s["sme_cash"].sum(1)).max() < 1e-6

@@ -286,7 +286,7 @@ def test_a_recurrent_checkpoint_plays_as_the_network_that_was_trained(tmp_path: 
             logits, after = learner.actor(scaled, memory)
         assert after is not None
         memory = after
-        expected = logits.argmax(-1).reshape(2, 3, 5).numpy() / 2.0
+        expected = logits.argmax(-1).reshape(2, 3, -1).numpy() / 2.0
         np.testing.assert_array_equal(played.act(rows), expected)
     trainer.close()
 

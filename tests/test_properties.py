@@ -15,7 +15,7 @@ from scipy import optimize, stats
 import spiral_env
 from spiral_env.core.params import PARAMETERS, PARAMS_DTYPE
 from spiral_env.core.state import FIELDS, METRIC_SUMS
-from spiral_env.roles import FEATURES, business
+from spiral_env.roles import FEATURES, MAX_LEVERS, business
 from spiral_env.simulator.engine import Engine
 from spiral_env.stages.risk_governance import digital_commerce
 
@@ -248,7 +248,7 @@ def test_exogenous_draws_do_not_move_when_agents_act_otherwise() -> None:
     seeds = range(16)
     acting, idle = played(world(), seeds, 30), opened(world(), seeds)
     for _ in range(30):
-        idle.step(np.zeros((16, idle.num_agents, 5)))
+        idle.step(np.zeros((16, idle.num_agents, MAX_LEVERS)))
     for name in ("market_return", "campaign", "stress", "calm_filter"):
         assert (acting.states[name] == idle.states[name]).all()
 
@@ -326,7 +326,7 @@ def test_each_parameter_may_stand_at_either_end_of_its_range(name: str, end: str
 def test_a_spill_never_exceeds_certainty() -> None:
     # With the least modularity the platform passes on every event; the drawn event and the expected one agree.
     engine = opened(world(spill=1.0, isolation_reference=0.1, aim=10.0), range(4))
-    engine.step(np.full((4, 11, 5), 0.5))
+    engine.step(np.full((4, 11, MAX_LEVERS), 0.5))
     assert engine.states["sme_probability"].max() <= 1.0
     assert engine.states["sme_probability"].max() > 0.5
 

@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from episodes import keyed_levels, world
-from reference import MODES, Ecosystem, starting_law
+from reference import MODES, Ecosystem, Tables, starting_law
 
 import spiral_env
 from spiral_env.core.ledger import PURPOSE_CLASS, Class, Purpose
 from spiral_env.core.params import PARAMETERS
+from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS
 from spiral_env.simulator.engine import Engine, World, central_fields
 
 HERE = Path(__file__).resolve().parent
 LAW = Path(spiral_env.__file__).parent / "scenarios" / "starting_backlog.csv"
 BASES = (False, True)
+TABLES = Tables({role: [x.name for x in levers] for role, levers in LEVERS.items()}, dict(FEATURES))
 SEEDS = (0, 1)
 AT_OPENING = ("start_month", "criticality", "service_tier", "mean_reach")
 AT_SEAT = ("sme_start_revenue", "sme_records_base", "sme_constraint", "sme_entry")
@@ -92,7 +94,7 @@ def three_levels(seed: int) -> Play:
 
 
 def continuous(month: int, agents: int) -> np.ndarray:
-    return np.random.default_rng(month).random((agents, 5))
+    return np.random.default_rng(month).random((agents, MAX_LEVERS))
 
 
 def alike(made: World) -> World:
@@ -109,7 +111,7 @@ def law() -> list[dict[str, float]]:
 def slow(made: World, seed: int) -> Ecosystem:
     whole = law()
     rows = whole if len(made.law) == len(whole) else [dict(zip(whole[0], x, strict=True)) for x in made.law.tolist()]
-    return Ecosystem(made.values, made.ranges, rows, made.num_smes, made.max_cycles, seed)
+    return Ecosystem(made.values, made.ranges, rows, made.num_smes, made.max_cycles, seed, TABLES)
 
 
 def engines(made: World, seed: int) -> dict[tuple[str, bool], Engine]:

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from episodes import middle
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeAwareObservation
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
@@ -14,7 +15,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 import spiral_env
 from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
 from spiral_env.policy import StatusQuo, Uniform
-from spiral_env.roles import ROLES
+from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.single_role_vector_env import SingleRoleVectorEnv
 
 ID = "spiral_env/SingleRole-v0"
@@ -69,7 +70,7 @@ def test_a_row_that_ends_early_reopens_alone() -> None:
     ours.reset(seed=3)
     for i, env in enumerate(singles):
         env.reset(seed=3 + i)
-    action = np.ones((3, 5), dtype=np.int64)
+    action = np.ones((3, NUM_LEVERS["it"]), dtype=np.int64)
     for month in range(12):
         due = rows == month
         if due.any():
@@ -128,19 +129,19 @@ def test_rows_that_end_keep_the_rewards_of_their_last_month() -> None:
     for env in (same, plain):
         env.reset(seed=3)
         for _ in range(2):
-            env.step({role: np.ones((2, n, 5), dtype=np.int64) for role, n in env.num_agents_of.items()})
+            env.step(middle(env))
     for role, vectors in plain.reward_vectors().items():
         assert np.abs(vectors).sum() > 0.0
         np.testing.assert_array_equal(same.reward_vectors()[role], vectors)
 
 
 def test_actions_of_the_wrong_shape_are_named() -> None:
-    env = _batch()
+    env, levers = _batch(), NUM_LEVERS["it"]
     with pytest.raises(RuntimeError, match="needs a reset"):
-        env.step(np.ones((3, 5), dtype=np.int64))
+        env.step(np.ones((3, levers), dtype=np.int64))
     env.reset(seed=0)
-    with pytest.raises(ValueError, match=r"actions must have shape \(3, 5\), got \(2, 5\)"):
-        env.step(np.ones((2, 5), dtype=np.int64))
+    with pytest.raises(ValueError, match=rf"actions must have shape \(3, {levers}\), got \(2, {levers}\)"):
+        env.step(np.ones((2, levers), dtype=np.int64))
 
 
 @pytest.mark.parametrize("mode", ["discrete", "multi_discrete", "continuous"])
@@ -238,7 +239,7 @@ def test_the_tuple_view_is_the_parallel_environment(homogenize: bool) -> None:
         plain_seen, _ = plain.reset(seed=seed)
         assert view.observation_space.contains(seen)
         for month in range(6):
-            actions = [(31 * month + 7 * k) % 243 for k in range(view.unwrapped.n_agents)]
+            actions = [(31 * month + 7 * k) % 3 ** min(NUM_LEVERS.values()) for k in range(view.unwrapped.n_agents)]
             for k, name in enumerate(names):
                 np.testing.assert_array_equal(seen[k], plain_seen[name])
             seen, paid, ended, cut, info = view.step(actions)
@@ -259,7 +260,7 @@ def test_epymarls_wrapper_finds_what_it_reads() -> None:
     """It makes the id, module first, under its own time limit, pads by ``n`` and ``shape``, seeds, steps with ints."""
     view = gymnasium.make("spiral_env:spiral_env/Tuple-v0", max_episode_steps=60, scenario="one-month-pool-v0")
     base = view.unwrapped
-    assert max(space.n for space in view.action_space) == 243
+    assert max(space.n for space in view.action_space) == 3**MAX_LEVERS
     assert len({space.shape for space in view.observation_space}) == 1
     assert len(view.action_space) == len(view.observation_space) == base.n_agents
     base.seed(3)

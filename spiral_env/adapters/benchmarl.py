@@ -47,7 +47,7 @@ class SpiralTask(TaskClass):
         return True
 
     def supports_discrete_actions(self) -> bool:
-        """Yes: one of 243 joint levels."""
+        """Yes: one of the joint levels of all levers."""
         return True
 
     def has_render(self, env: EnvBase) -> bool:

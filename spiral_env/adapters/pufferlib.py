@@ -54,7 +54,7 @@ class BatchedPufferEnv(pufferlib.PufferEnv):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[dict[str, float]]]:
         """Live one month in every ecosystem under actions ``[rows, ...]``."""
         agents = self.batch.num_agents
-        rows = np.asarray(actions).reshape(self.batch.num_envs, agents, *self.batch.options.action_shape())
+        rows = np.asarray(actions).reshape(self.batch.num_envs, agents, *self.batch.options.action_shape("it"))
         joint = {"it": rows[:, :1], "business": rows[:, 1:2], "finance": rows[:, 2:3], "sme": rows[:, 3:]}
         observations, rewards, terminations, truncations, info = self.batch.step(joint)
         self._write(self.observations, observations)

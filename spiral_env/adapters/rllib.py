@@ -283,7 +283,7 @@ class SpiralEnvRunner(MultiAgentEnvRunner):
         batch = self.env.batch
         kind = np.float32 if batch.options.action_mode == "continuous" else np.int64
         actions = {
-            role: np.empty((self.num_envs, n, *batch.options.action_shape()), kind)
+            role: np.empty((self.num_envs, n, *batch.options.action_shape(role)), kind)
             for role, n in batch.num_agents_of.items()
         }
         for module, group in self._groups.items():
@@ -300,7 +300,7 @@ class SpiralEnvRunner(MultiAgentEnvRunner):
 
     def _random(self, group: Group) -> dict[str, np.ndarray]:
         role, options = group.parts[0][0], self.env.batch.options
-        shape = (self.num_envs, group.agents, *options.action_shape())
+        shape = (self.num_envs, group.agents, *options.action_shape(role))
         if options.action_mode == "continuous":
             low = -1.0 if self.config.normalize_actions else 0.0
             return {Columns.ACTIONS: self._rng.uniform(low, 1.0, shape).astype(np.float32)}

@@ -64,7 +64,7 @@ class SharedVecEnv(VecEnv):
         self.roles = [agent_role(agent) for agent in self.agents]
         self.render_mode: str | None = None
         self._cuts = np.cumsum([self.batch.num_agents_of[role] for role in ROLES])[:-1]
-        self._shape = (num_envs, len(names), *self.batch.options.action_shape())
+        self._shape = (num_envs, len(names), *self.batch.options.action_shape("it"))
         self._actions = np.zeros(self._shape, dtype=np.int64)
         spaces = self.batch.single_observation_space["it"], self.batch.single_action_space["it"]
         super().__init__(self._num_rows(), *spaces)

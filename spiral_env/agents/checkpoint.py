@@ -10,7 +10,7 @@ import numpy as np
 
 from spiral_env.files import parse_json, read_file, write_atomically
 from spiral_env.provenance import file_hash
-from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
+from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.spaces import Options
 from spiral_env.text import one_line
 
@@ -19,7 +19,6 @@ __all__ = ["FORMAT", "NetworkPolicy", "read_policy", "write_policy"]
 FORMAT = "spiral_env-policy"
 VERSION = 1
 _OPTIONS = Options(homogenize=True)
-_LOGITS = 3 * NUM_LEVERS
 MAX_LAYERS = 64
 _LARGEST_HEADER, _LARGEST = 2**20, 2**30
 """Bytes of the two files."""
@@ -37,8 +36,7 @@ def write_policy(folder: Path, tensors: dict[str, np.ndarray], meta: dict[str, A
     from safetensors.numpy import save
 
     folder.mkdir(parents=True, exist_ok=True)
-    names = {role: [f.name for f in FEATURES[role]] for role in ROLES}
-    header = {"format": FORMAT, "version": VERSION, "features": names, **meta}
+    header = {"format": FORMAT, "version": VERSION, **_tables(), **meta}
     write_atomically(folder / "policy.safetensors", save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
     write_atomically(folder / "policy.json", json.dumps(header, indent=1).encode())
 
@@ -101,10 +99,17 @@ def _check_header(folder: Path, header: dict[str, Any]) -> None:
     for name in ("scenario", "scenario_hash"):
         if not isinstance(header.get(name, ""), str):
             raise ValueError(f"checkpoint {folder} must name its {name} as text, got {one_line(header[name], 60)}")
-    features = header.get("features")
-    for role in ROLES:
-        if not isinstance(features, dict) or features.get(role) != [f.name for f in FEATURES[role]]:
-            raise ValueError(f"checkpoint {folder} was trained on other features of {role}")
+    for kind, names in _tables().items():
+        found = header.get(kind)
+        for role in ROLES:
+            if not isinstance(found, dict) or found.get(role) != names[role]:
+                raise ValueError(f"checkpoint {folder} was trained on other {kind} of {role}")
+
+
+def _tables() -> dict[str, dict[str, list[str]]]:
+    """What a policy sees and chooses: names of every role's features and levers."""
+    tables: dict[str, Any] = {"features": FEATURES, "levers": LEVERS}
+    return {kind: {role: [x.name for x in table[role]] for role in ROLES} for kind, table in tables.items()}
 
 
 def _prefix(header: dict[str, Any], role: str) -> str:
@@ -140,7 +145,8 @@ def _check_network(folder: Path, tensors: dict[str, np.ndarray], header: dict[st
         width = size
         if role in header.get("recurrent", []) and k == layers - 1:
             known |= _check(folder, tensors, _memory_shapes(prefix, width))
-    want = NUM_LEVERS if header.get("head") == "continuous" else _LOGITS
+    levers = NUM_LEVERS[role] if prefix else MAX_LEVERS
+    want = levers if header.get("head") == "continuous" else 3 * levers
     if width != want:
         raise ValueError(f"checkpoint {folder} must end in {want} outputs, got {width}")
     return known
@@ -195,7 +201,7 @@ class NetworkPolicy:
         return self._memory
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Efforts ``[E, A, 5]`` of the mode of every lever."""
+        """Efforts ``[E, A, L]`` of the mode of every lever."""
         t = self._tensors
         x = (observation if self._prefix else _OPTIONS.pad(self._role, observation)).astype(np.float64)
         x = np.clip((x - t["mean"]) / t["std"], -10.0, 10.0)
@@ -204,6 +210,6 @@ class NetworkPolicy:
         if "memory.weight_ih" in t:
             x = self._remember(x)
         out = x @ t["head.weight"].T + t["head.bias"]
-        if self._continuous:
-            return np.clip(out, 0.0, 1.0)
-        return out.reshape(*out.shape[:-1], NUM_LEVERS, 3).argmax(-1) / 2.0
+        if not self._continuous:
+            out = out.reshape(*out.shape[:-1], -1, 3).argmax(-1) / 2.0
+        return np.clip(out, 0.0, 1.0)[..., : NUM_LEVERS[self._role]]

@@ -10,7 +10,7 @@ __all__ = ["Constant"]
 
 
 class Constant:
-    """Five fixed efforts in [0, 1]."""
+    """One fixed effort in [0, 1] for every lever of the role."""
 
     def __init__(self, role: str, efforts: str) -> None:
         """Efforts as text: ``"0.5,1,0,0.5,1"``."""
@@ -18,8 +18,8 @@ class Constant:
             values = [float(x) for x in efforts.split(",")]
         except ValueError:
             values = []
-        if len(values) != NUM_LEVERS or not all(0.0 <= x <= 1.0 for x in values):
-            raise ValueError(f"constant policy of {role} must be five numbers in [0, 1], got {efforts!r}")
+        if len(values) != NUM_LEVERS[role] or not all(0.0 <= x <= 1.0 for x in values):
+            raise ValueError(f"constant policy of {role} must be {NUM_LEVERS[role]} numbers in [0, 1], got {efforts!r}")
         self.name = f"constant:{efforts}"
         self._efforts = np.array(values)
 
@@ -27,5 +27,5 @@ class Constant:
         """Nothing is remembered."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """The same efforts for all: ``[E, A, 5]``."""
-        return np.broadcast_to(self._efforts, (*observation.shape[:2], NUM_LEVERS)).copy()
+        """The same efforts for all: ``[E, A, L]``."""
+        return np.broadcast_to(self._efforts, (*observation.shape[:2], len(self._efforts))).copy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spiral_env.policy import check_role
-from spiral_env.roles import FEATURES
+from spiral_env.roles import FEATURES, LEVERS
 
 __all__ = ["Scripted"]
 
@@ -24,45 +24,53 @@ class Scripted:
         """Nothing is remembered."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Efforts ``[E, A, 5]`` from observations ``[E, A, O]``."""
+        """Efforts ``[E, A, L]`` from observations ``[E, A, O]``; a lever without a rule as the average firm's."""
         see = {name: observation[..., k].astype(np.float64) for name, k in self._index.items()}
-        columns = getattr(self, f"_{self._role}")(see)
+        chosen = getattr(self, f"_{self._role}")(see)
+        columns = [chosen.get(lever.name, lever.average) for lever in LEVERS[self._role]]
         return np.stack([np.broadcast_to(c, observation.shape[:2]) for c in columns], axis=-1).astype(np.float64)
 
     @staticmethod
-    def _it(see: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def _it(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """``now`` on the alerted tier while it still helps, else ``batch``; scan and share in their stages."""
-        postures = []
+        efforts = {}
         for tier in ("edge", "core", "internal"):
             fresh = see[f"posture_months_{tier}"] * 6.0 < 2.5
             worth = tier != "internal"
-            postures.append(np.where((see[f"alert_{tier}"] > 0.5) & fresh & worth, 1.0, 0.5))
-        scanning = np.where(see["stage_aggregation"] > 0.5, 1.0, 0.5)
-        intel = np.where(see["stage_governance"] > 0.5, 1.0, 0.5)
-        return [*postures, scanning, intel]
+            efforts[tier] = np.where((see[f"alert_{tier}"] > 0.5) & fresh & worth, 1.0, 0.5)
+        efforts["scanning"] = np.where(see["stage_aggregation"] > 0.5, 1.0, 0.5)
+        efforts["threat_intel"] = np.where(see["stage_governance"] > 0.5, 1.0, 0.5)
+        return efforts
 
     @staticmethod
-    def _business(see: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def _business(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Modules in aggregation, privacy in governance, a low fee, epsilon within a year's account."""
-        modules = np.where(see["stage_aggregation"] > 0.5, 1.0, 0.5)
-        privacy = np.where(see["stage_governance"] > 0.5, 1.0, 0.5)
-        epsilon = np.where(see["eps12"] < 0.6, 1.0, 0.5)
-        return [np.full_like(modules, 0.5), modules, privacy, np.zeros_like(modules), epsilon]
+        return {
+            "modules": np.where(see["stage_aggregation"] > 0.5, 1.0, 0.5),
+            "privacy_tech": np.where(see["stage_governance"] > 0.5, 1.0, 0.5),
+            "tenant_fee": np.zeros_like(see["fee"]),
+            "privacy_budget": np.where(see["eps12"] < 0.6, 1.0, 0.5),
+        }
 
     @staticmethod
-    def _finance(see: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def _finance(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Release enough, lend, hold the market only in calm, verify a little, disclose in governance."""
-        weight = np.where(see["calm_filter"] > 0.8, 1.0, np.where(see["calm_filter"] > 0.5, 0.5, 0.0))
-        disclosure = np.where(see["stage_governance"] > 0.5, 1.0, 0.5)
-        budget = np.where(see["R"] > 0.6, 1.0, 0.5)
-        half = np.full_like(weight, 0.5)
-        return [budget, np.ones_like(weight), weight, half, disclosure]
+        calm = see["calm_filter"]
+        return {
+            "security_budget": np.where(see["R"] > 0.6, 1.0, 0.5),
+            "green_lending": np.ones_like(calm),
+            "portfolio_risk": np.where(calm > 0.8, 1.0, np.where(calm > 0.5, 0.5, 0.0)),
+            "disclosure": np.where(see["stage_governance"] > 0.5, 1.0, 0.5),
+        }
 
     @staticmethod
-    def _sme(see: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def _sme(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Full tier and full sharing, hygiene most in governance, real ESG, borrow within the limit."""
-        hygiene = np.where(see["stage_governance"] > 0.5, 1.0, 0.5)
-        one = np.ones_like(hygiene)
-        borrowing = np.where(see["leverage"] < 0.8, 1.0, 0.5)
-        esg = np.where((see["stage_governance"] > 0.5) & (see["esg"] < 0.6), 1.0, 0.0)
-        return [hygiene, one, esg, borrowing, one]
+        governing = see["stage_governance"] > 0.5
+        return {
+            "patching": np.where(governing, 1.0, 0.5),
+            "module_tier": np.ones_like(see["esg"]),
+            "esg": np.where(governing & (see["esg"] < 0.6), 1.0, 0.0),
+            "borrowing": np.where(see["leverage"] < 0.8, 1.0, 0.5),
+            "data_sharing": np.ones_like(see["esg"]),
+        }

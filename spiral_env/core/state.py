@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from spiral_env.core.ledger import NUM_PURPOSES, Account, SmeSlot
+from spiral_env.core.ledger import ACCOUNTS, NUM_PURPOSES, SmeSlot
 
-__all__ = ["CAPACITIES", "FIELDS", "METRIC_SUMS", "Capacity", "Field", "Sum", "capacity_for", "state_dtype"]
+__all__ = ["CAPACITIES", "FIELDS", "LABELS", "METRIC_SUMS", "Capacity", "Field", "Sum", "capacity_for", "state_dtype"]
 
 
 class Field(NamedTuple):
@@ -36,6 +36,13 @@ class Capacity(NamedTuple):
     services: int
     slots: int
 
+
+LABELS: Mapping[str, tuple[str, ...]] = {
+    "accounts": ACCOUNTS,
+    "tiers": ("edge", "core", "internal"),
+    "tools": ("sast", "dast", "sca", "iast"),
+}
+"""What the entries of a field are called, by the name of its axis."""
 
 CAPACITIES = (8, 32, 128, 512)
 
@@ -94,7 +101,10 @@ Sum = cast(Any, IntEnum("Sum", {name.upper(): k for k, name in enumerate(METRIC_
 
 
 def _fields(writer: str, spec: str, *, central: bool = True) -> tuple[Field, ...]:
-    """Parse lines ``name kind[shape] unit``; the shape may use N (SMEs), S (services), C (calls), V (slots)."""
+    """Parse lines ``name kind[shape] unit``.
+
+    The shape may use N (SMEs), S (services), C (calls), V (slots), ``<role>_levers`` and the axes of ``LABELS``.
+    """
     out = []
     for line in filter(None, (part.strip() for part in spec.splitlines())):
         name, kind, unit = line.split(maxsplit=2)
@@ -148,12 +158,12 @@ FIELDS: tuple[Field, ...] = (
     + _fields(
         "roles.it",
         """
-        it_action f8[5] effort
-        posture i8[3] 0_defer_1_batch_2_now
+        it_action f8[it_levers] effort
+        posture i8[tiers] 0_defer_1_batch_2_now
         tier_effort f8 1
-        posture_months f8[3] months
-        posture_factor f8[3] x_threat
-        posture_mean f8[3] x_threat
+        posture_months f8[tiers] months
+        posture_factor f8[tiers] x_threat
+        posture_mean f8[tiers] x_threat
         scanning_effort f8 1
         intel_effort f8 1
         it_cost f8 k$
@@ -162,7 +172,7 @@ FIELDS: tuple[Field, ...] = (
     + _fields(
         "roles.business",
         """
-        business_action f8[5] effort
+        business_action f8[business_levers] effort
         window_effort f8 1
         modules_effort f8 1
         privacy_effort f8 1
@@ -175,7 +185,7 @@ FIELDS: tuple[Field, ...] = (
     + _fields(
         "roles.finance",
         """
-        finance_action f8[5] effort
+        finance_action f8[finance_levers] effort
         release f8 k$
         release_effort f8 1
         returned f8 k$
@@ -191,7 +201,7 @@ FIELDS: tuple[Field, ...] = (
     + _fields(
         "roles.sme",
         """
-        sme_action f8[N,5] effort
+        sme_action f8[N,sme_levers] effort
         sme_annual f8[N] k$_restated_yearly
         sme_patch_effort f8[N] 1
         sme_member i8[N] 0_none_1_basic_2_full
@@ -237,7 +247,7 @@ FIELDS: tuple[Field, ...] = (
     + _fields(
         "resource_aggregation.cybersecurity",
         """
-        scanners f8[4] 1
+        scanners f8[tools] 1
         intel f8 1
         detection f8 share/month
         detect_hazard f8[4] 1
@@ -305,10 +315,10 @@ FIELDS: tuple[Field, ...] = (
         sme_expected f8[N] k$
         sme_event i8[N] 0_none_1_own_2_platform
         sme_loss f8[N] k$
-        tier_known f8[3] vulnerabilities
-        tier_exposure f8[3] EPSS
-        tier_worst f8[3] EPSS
-        tier_kev f8[3] vulnerabilities
+        tier_known f8[tiers] vulnerabilities
+        tier_exposure f8[tiers] EPSS
+        tier_worst f8[tiers] EPSS
+        tier_kev f8[tiers] vulnerabilities
         unpatchable f8 share
         open_at f8[3] vulnerabilities
         """,
@@ -450,17 +460,21 @@ FIELDS: tuple[Field, ...] = (
 
 
 @cache
-def state_dtype(capacity: Capacity) -> np.dtype:
-    """The record of one ecosystem; every field fills whole words of eight bytes, so there is no padding."""
+def state_dtype(capacity: Capacity, levers: tuple[tuple[str, int], ...]) -> np.dtype:
+    """The record of one ecosystem; every field fills whole words of eight bytes, so there is no padding.
+
+    ``levers`` are the roles with how many levers each has.
+    """
     sizes: Mapping[str, int] = {
         "N": capacity.smes,
         "S": capacity.services,
         "V": capacity.slots,
         "C": capacity.services**2 // 2,
         "purposes": NUM_PURPOSES,
-        "accounts": len(Account),
         "slots": len(SmeSlot),
         "sums": len(METRIC_SUMS),
+        **{axis: len(names) for axis, names in LABELS.items()},
+        **{f"{role}_levers": count for role, count in levers},
     }
     spec = [(f.name, f.kind, tuple(sizes[x] if isinstance(x, str) else x for x in f.shape)) for f in FIELDS]
     return np.dtype((np.record, spec))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["ConstantTeam", "best_constant", "constant_share", "lever_ends"]
 
-_WIDTH = NUM_LEVERS * len(ROLES)
+_WIDTH = sum(NUM_LEVERS.values())
+_ENDS = dict(zip(ROLES, itertools.accumulate(NUM_LEVERS.values()), strict=True))
+_PARTS = {role: slice(end - NUM_LEVERS[role], end) for role, end in _ENDS.items()}
 _VALUES = (0.0, 0.5, 1.0)
 _FIRST = 0.15
 """Share of the search's work that looks at random joint actions."""
@@ -28,7 +31,7 @@ class ConstantTeam:
     """A joint action that never changes.
 
     Attributes:
-        efforts: role -> five efforts.
+        efforts: role -> an effort for each of its levers.
         value: mean of the measure on the seeds of the search (optimistic: measure it again on others).
         tried: joint actions looked at.
     """
@@ -46,7 +49,7 @@ def _values(
     threads: int,
     progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
-    """Mean of ``measure`` over ``seeds`` for every joint action ``[C, 20]``."""
+    """Mean of ``measure`` over ``seeds`` for every joint action ``[C, all levers]``."""
     out = []
     block = max(1, 4096 // len(seeds))
     for start in range(0, len(joint), block):
@@ -54,8 +57,7 @@ def _values(
         env = SpiralVectorEnv(world, len(part), threads, "disabled", action_mode="continuous")
         env.reset(seed=np.tile(seeds, len(part) // len(seeds)))
         actions = {
-            role: np.repeat(part[:, None, 5 * k : 5 * k + 5], env.num_agents_of[role], axis=1)
-            for k, role in enumerate(ROLES)
+            role: np.repeat(part[:, None, of_role], env.num_agents_of[role], axis=1) for role, of_role in _PARTS.items()
         }
         for _ in range(env.max_cycles):
             env.step(actions)
@@ -106,7 +108,7 @@ def best_constant(
         tried += looked
         if value > best_value:
             best, best_value = point, value
-    efforts = {role: tuple(float(x) for x in best[5 * k : 5 * k + 5]) for k, role in enumerate(ROLES)}
+    efforts = {role: tuple(float(x) for x in best[of_role]) for role, of_role in _PARTS.items()}
     return ConstantTeam(efforts, float(best_value), tried)
 
 

@@ -26,7 +26,7 @@ class EpisodeTable:
     Attributes:
         metrics: outcome measure -> float64 ``[episodes]``.
         returns: role -> sum of the scalar reward ``[episodes]``, SMEs averaged.
-        lever_use: role -> share of decisions by thirds ``[5, 3]``.
+        lever_use: role -> share of decisions by thirds ``[L, 3]``.
         seeds: int64 ``[episodes]``.
         names: role -> name of its policy.
         average_firm: role -> whether every decision was the average firm's.
@@ -133,7 +133,7 @@ def _run_chunk(chunk: _Chunk) -> _Played:
     env = SpiralVectorEnv(
         chunk.world, len(chunk.seeds), autoreset_mode="disabled", action_mode="continuous", **chunk.options
     )
-    use = {role: np.zeros((NUM_LEVERS, 3)) for role in ROLES}
+    use = {role: np.zeros((NUM_LEVERS[role], 3)) for role in ROLES}
     usual = dict.fromkeys(ROLES, True)
     observations, _ = env.reset(seed=chunk.seeds)
     for role in ROLES:

@@ -7,10 +7,10 @@ import math
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
-from spiral_env.roles import public
+from spiral_env.roles import it, public
 from spiral_env.roles._levers import affordable, interpolate
-from spiral_env.roles._tables import default, features, graded
-from spiral_env.roles.public import NUM_PUBLIC
+from spiral_env.roles._tables import default, features, graded, own_action, places, scales
+from spiral_env.roles.public import NOISE, remember
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "epsilon_of_rho", "observe", "reward", "rho_of_epsilon"]
 
@@ -24,30 +24,34 @@ LEVERS = (
     graded("privacy_budget", "epsilon_month", "accuracy now against a 12-month account"),
 )
 
-FEATURES = public.PUBLIC_FEATURES + features(
-    """
-    cash -4 4 2,000 k$
-    profit -4 4 200 k$ a month, 3-month mean
-    sales_ratio 0 4 sales against the same month last year
-    fee 0 1 level in force
-    fee_next 0 1 level posted
-    joined 0 1 share of SMEs
-    left 0 1 share of SMEs
-    modules 0 1 stock
-    privacy 0 1 stock
-    pool_need 0 4 records against need
-    fraud 0 1 share (noisy)
-    rho12 0 4 0.1 zCDP over 12 months
-    rho_expiring 0 4 0.01 zCDP of the oldest month
-    requested_window 0 1 IT's mean posture effort
-    outage_hours 0 4 10 h of last month
-    incidents_year 0 4 privacy incidents of the year
-    premium 0 4 40 k$ (3-month mean, 20 % noise)
-    remitted 0 4 100 k$
-    unit_cost 0 4 k$ a tenant
-    last*5 0 1 own last action, effort
-    """
+FEATURES = (
+    public.PUBLIC_FEATURES
+    + features(
+        """
+        cash -4 4 2000 k$
+        profit -4 4 200 k$ a month, 3-month mean
+        sales_ratio 0 4 1 sales against the same month last year
+        fee 0 1 1 level in force
+        fee_next 0 1 1 level posted
+        joined 0 1 1 share of SMEs
+        left 0 1 1 share of SMEs
+        modules 0 1 1 stock
+        privacy 0 1 1 stock
+        pool_need 0 4 1 records against need
+        fraud 0 1 1 share (noisy)
+        rho12 0 4 0.1 zCDP over 12 months
+        rho_expiring 0 4 0.01 zCDP of the oldest month
+        requested_window 0 1 1 IT's mean posture effort
+        outage_hours 0 4 10 h of last month
+        incidents_year 0 4 1 privacy incidents of the year
+        premium 0 4 40 k$ (3-month mean, 20 % noise)
+        remitted 0 4 100 k$
+        unit_cost 0 4 1 k$ a tenant
+        """
+    )
+    + own_action(LEVERS)
 )
+LEVER, FEATURE, SCALE = places(LEVERS), places(FEATURES), scales(FEATURES)
 
 
 @kernel
@@ -79,21 +83,23 @@ def _capped_epsilon(s, p, wish):
 
 @kernel
 def decide(s, p, action):
-    """Turn five efforts into the window, investment, next month's fee and this month's epsilon."""
-    s.business_action[:] = action
+    """Turn the efforts into the window, investment, next month's fee and this month's epsilon."""
+    s.business_action[:] = action[: s.business_action.shape[0]]
     calendar = (s.start_month + s.month - 1) % 12
-    window = interpolate(p.window_hours, action[0]) * p.window_price * p.season[calendar] * p.size
-    modules = interpolate(p.cost_modules, action[1]) * p.size * p.modularity
-    privacy = interpolate(p.cost_privacy, action[2]) * p.size * p.privacy_technology
+    window = (
+        interpolate(p.window_hours, action[LEVER.maintenance_window]) * p.window_price * p.season[calendar] * p.size
+    )
+    modules = interpolate(p.cost_modules, action[LEVER.modules]) * p.size * p.modularity
+    privacy = interpolate(p.cost_privacy, action[LEVER.privacy_tech]) * p.size * p.privacy_technology
     cost = window + modules + privacy
     share = affordable(cost, s.balance[Account.PLATFORM])
-    s.window_effort = action[0] * share
-    s.modules_effort = action[1] * share * p.modularity
-    s.privacy_effort = action[2] * share * p.privacy_technology
+    s.window_effort = action[LEVER.maintenance_window] * share
+    s.modules_effort = action[LEVER.modules] * share * p.modularity
+    s.privacy_effort = action[LEVER.privacy_tech] * share * p.privacy_technology
     s.business_cost = cost * share
     s.fee_effort = s.fee_next
-    s.fee_next = min(max(action[3], s.fee_effort - p.fee_step), s.fee_effort + p.fee_step)
-    s.epsilon = _capped_epsilon(s, p, interpolate(p.epsilon_month, action[4]))
+    s.fee_next = min(max(action[LEVER.tenant_fee], s.fee_effort - p.fee_step), s.fee_effort + p.fee_step)
+    s.epsilon = _capped_epsilon(s, p, interpolate(p.epsilon_month, action[LEVER.privacy_budget]))
     post(s, Purpose.BUSINESS_LEVERS, Account.PLATFORM, Account.WORLD, s.business_cost)
 
 
@@ -110,26 +116,25 @@ def reward(s, p, load, realised, out):
 @kernel
 def observe(s, p, out):
     """Write the features of ``FEATURES`` behind the public ones, which ``out`` already holds."""
-    j = NUM_PUBLIC
-    out[j] = s.balance[Account.PLATFORM] / (2000.0 * p.size)
-    out[j + 1] = s.profit_mean / (200.0 * p.size)
-    out[j + 2] = s.sales_ratio
-    out[j + 3] = s.fee_effort
-    out[j + 4] = s.fee_next
-    out[j + 5] = s.joined / s.num_smes
-    out[j + 6] = s.left / s.num_smes
-    out[j + 7] = s.modules
-    out[j + 8] = s.privacy
-    out[j + 9] = s.pool / (p.need_pool * s.num_smes / 8.0 * s.need_scale)
-    out[j + 10] = s.fraud * (1.0 + p.observation_noise[1] * normal(s.seed, s.month, Stream.OBSERVATION, 1))
-    out[j + 11] = s.rho12 * 10.0
-    out[j + 12] = s.rho_window[(s.month + 1) % 12] * 100.0
-    out[j + 13] = (s.it_action[0] + s.it_action[1] + s.it_action[2]) / 3.0
-    out[j + 14] = s.outage_hours / 10.0
-    out[j + 15] = s.incidents_year
-    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, 2)
-    out[j + 16] = s.premium_mean * noise / (40.0 * p.size)
-    out[j + 17] = s.remitted / (100.0 * p.size)
-    out[j + 18] = s.tenant_service / max(1, s.num_members)
-    for k in range(5):
-        out[j + 19 + k] = s.business_action[k]
+    out[FEATURE.cash] = s.balance[Account.PLATFORM] / (SCALE.cash * p.size)
+    out[FEATURE.profit] = s.profit_mean / (SCALE.profit * p.size)
+    out[FEATURE.sales_ratio] = s.sales_ratio
+    out[FEATURE.fee] = s.fee_effort
+    out[FEATURE.fee_next] = s.fee_next
+    out[FEATURE.joined] = s.joined / s.num_smes
+    out[FEATURE.left] = s.left / s.num_smes
+    out[FEATURE.modules] = s.modules
+    out[FEATURE.privacy] = s.privacy
+    out[FEATURE.pool_need] = s.pool / (p.need_pool * s.num_smes / 8.0 * s.need_scale)
+    noise = 1.0 + p.observation_noise[1] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.fraud)
+    out[FEATURE.fraud] = s.fraud * noise
+    out[FEATURE.rho12] = s.rho12 * (1.0 / SCALE.rho12)
+    out[FEATURE.rho_expiring] = s.rho_window[(s.month + 1) % 12] * (1.0 / SCALE.rho_expiring)
+    out[FEATURE.requested_window] = it.mean_posture_effort(s)
+    out[FEATURE.outage_hours] = s.outage_hours / SCALE.outage_hours
+    out[FEATURE.incidents_year] = s.incidents_year
+    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.business_premium)
+    out[FEATURE.premium] = s.premium_mean * noise / (SCALE.premium * p.size)
+    out[FEATURE.remitted] = s.remitted / (SCALE.remitted * p.size)
+    out[FEATURE.unit_cost] = s.tenant_service / max(1, s.num_members)
+    remember(s.business_action, out)

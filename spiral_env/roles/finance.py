@@ -7,8 +7,8 @@ from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import public
 from spiral_env.roles._levers import affordable, interpolate
-from spiral_env.roles._tables import default, features, graded
-from spiral_env.roles.public import NUM_PUBLIC
+from spiral_env.roles._tables import default, features, graded, own_action, places, scales
+from spiral_env.roles.public import NOISE, remember
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "release_budget", "reward"]
 
@@ -22,37 +22,43 @@ LEVERS = (
     graded("disclosure", "cost_disclosure", "skill and trust up, crowding up"),
 )
 
-FEATURES = public.PUBLIC_FEATURES + features(
-    """
-    cash -4 4 4,000 k$
-    book 0 4 of the most that may be invested
-    loans 0 4 1,000 k$
-    expected_credit_loss 0 4 10 k$
-    weight 0 1 market weight
-    drawdown 0 1 share
-    skill -4 4 0.1 IC (noisy)
-    crowding 0 1 proxy (noisy)
-    esg_reported_mean 0 1 mean rating
-    esg_spread 0 1 standard deviation of ratings
-    findings_year 0 4 findings of the year per SME
-    green_income 0 4 10 k$
-    release 0 4 24 k$
-    security_cash -4 4 100 k$
-    returned 0 4 24 k$
-    it_request 0 1 IT's mean effort
-    premium 0 4 40 k$ (3-month mean, 20 % noise)
-    remitted 0 4 100 k$
-    disclosure 0 1 stock
-    capital_need 0 4 capital against need
-    last*5 0 1 own last action, effort
-    """
+FEATURES = (
+    public.PUBLIC_FEATURES
+    + features(
+        """
+        cash -4 4 4000 k$
+        book 0 4 1 of the most that may be invested
+        loans 0 4 1000 k$
+        expected_credit_loss 0 4 10 k$
+        weight 0 1 1 market weight
+        drawdown 0 1 1 share
+        skill -4 4 0.1 IC (noisy)
+        crowding 0 1 1 proxy (noisy)
+        esg_reported_mean 0 1 1 mean rating
+        esg_spread 0 1 1 standard deviation of ratings
+        findings_year 0 4 1 findings of the year per SME
+        green_income 0 4 10 k$
+        release 0 4 24 k$
+        security_cash -4 4 100 k$
+        returned 0 4 24 k$
+        it_request 0 1 1 IT's mean effort
+        premium 0 4 40 k$ (3-month mean, 20 % noise)
+        remitted 0 4 100 k$
+        disclosure 0 1 1 stock
+        capital_need 0 4 1 capital against need
+        """
+    )
+    + own_action(LEVERS)
 )
+LEVER, FEATURE, SCALE = places(LEVERS), places(FEATURES), scales(FEATURES)
 
 
 @kernel
 def release_budget(s, p, action):
     """Release the security budget; of what is unspent above it a share comes back and the rest lapses."""
-    s.release = min(interpolate(p.security_release, action[0]) * p.size, max(0.0, s.balance[Account.TREASURY]))
+    s.release = min(
+        interpolate(p.security_release, action[LEVER.security_budget]) * p.size, max(0.0, s.balance[Account.TREASURY])
+    )
     s.release_effort = s.release / (p.security_release[2] * p.size)
     excess = max(0.0, s.balance[Account.SECURITY] - s.release)
     s.returned = p.security_returned * excess
@@ -65,16 +71,16 @@ def release_budget(s, p, action):
 @kernel
 def decide(s, p, action):
     """Turn the other four efforts into lending, market weight, audits and disclosure."""
-    s.finance_action[:] = action
-    audits = max(interpolate(p.audit_share, action[3]), p.verification_norm)
-    cost = audits * s.num_smes * p.audit_cost + interpolate(p.cost_disclosure, action[4]) * p.size
+    s.finance_action[:] = action[: s.finance_action.shape[0]]
+    audits = max(interpolate(p.audit_share, action[LEVER.esg_verification]), p.verification_norm)
+    cost = audits * s.num_smes * p.audit_cost + interpolate(p.cost_disclosure, action[LEVER.disclosure]) * p.size
     share = affordable(cost, s.balance[Account.TREASURY])
-    weight = interpolate(p.portfolio_weight, action[2])
-    s.lending_effort = action[1]
+    weight = interpolate(p.portfolio_weight, action[LEVER.portfolio_risk])
+    s.lending_effort = action[LEVER.green_lending]
     s.weight_change = abs(weight - s.weight)
     s.weight = weight
     s.audit_share = audits * share
-    s.disclosure_effort = action[4] * share
+    s.disclosure_effort = action[LEVER.disclosure] * share
     s.finance_cost = cost * share
     post(s, Purpose.FINANCE_LEVERS, Account.TREASURY, Account.WORLD, s.finance_cost)
 
@@ -104,29 +110,29 @@ def _rating_moments(s):
 @kernel
 def observe(s, p, out):
     """Write the features of ``FEATURES`` behind the public ones, which ``out`` already holds."""
-    j = NUM_PUBLIC
     mean, spread = _rating_moments(s)
     cap = p.book_cap * p.size * p.market_growth**s.level
-    out[j] = s.balance[Account.TREASURY] / (4000.0 * p.size)
-    out[j + 1] = s.book / cap
-    out[j + 2] = s.loans / (1000.0 * s.num_smes / 8.0)
-    out[j + 3] = s.expected_credit_loss / (10.0 * s.num_smes / 8.0)
-    out[j + 4] = s.weight
-    out[j + 5] = s.drawdown
-    out[j + 6] = 10.0 * s.skill + p.observation_noise[2] * normal(s.seed, s.month, Stream.OBSERVATION, 3)
-    out[j + 7] = s.crowding + p.observation_noise[3] * normal(s.seed, s.month, Stream.OBSERVATION, 4)
-    out[j + 8] = mean
-    out[j + 9] = spread
-    out[j + 10] = s.findings_year / s.num_smes
-    out[j + 11] = s.green_income / (10.0 * s.num_smes / 8.0)
-    out[j + 12] = s.release / (24.0 * p.size)
-    out[j + 13] = s.balance[Account.SECURITY] / (100.0 * p.size)
-    out[j + 14] = s.returned / (24.0 * p.size)
-    out[j + 15] = s.tier_effort
-    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, 5)
-    out[j + 16] = s.premium_mean * noise / (40.0 * p.size)
-    out[j + 17] = s.remitted / (100.0 * p.size)
-    out[j + 18] = s.disclosure
-    out[j + 19] = s.capital / (p.need_capital * s.num_smes / 8.0 * s.need_scale)
-    for k in range(5):
-        out[j + 20 + k] = s.finance_action[k]
+    out[FEATURE.cash] = s.balance[Account.TREASURY] / (SCALE.cash * p.size)
+    out[FEATURE.book] = s.book / cap
+    out[FEATURE.loans] = s.loans / (SCALE.loans * s.num_smes / 8.0)
+    out[FEATURE.expected_credit_loss] = s.expected_credit_loss / (SCALE.expected_credit_loss * s.num_smes / 8.0)
+    out[FEATURE.weight] = s.weight
+    out[FEATURE.drawdown] = s.drawdown
+    noise = p.observation_noise[2] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.skill)
+    out[FEATURE.skill] = (1.0 / SCALE.skill) * s.skill + noise
+    noise = p.observation_noise[3] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.crowding)
+    out[FEATURE.crowding] = s.crowding + noise
+    out[FEATURE.esg_reported_mean] = mean
+    out[FEATURE.esg_spread] = spread
+    out[FEATURE.findings_year] = s.findings_year / s.num_smes
+    out[FEATURE.green_income] = s.green_income / (SCALE.green_income * s.num_smes / 8.0)
+    out[FEATURE.release] = s.release / (SCALE.release * p.size)
+    out[FEATURE.security_cash] = s.balance[Account.SECURITY] / (SCALE.security_cash * p.size)
+    out[FEATURE.returned] = s.returned / (SCALE.returned * p.size)
+    out[FEATURE.it_request] = s.tier_effort
+    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.finance_premium)
+    out[FEATURE.premium] = s.premium_mean * noise / (SCALE.premium * p.size)
+    out[FEATURE.remitted] = s.remitted / (SCALE.remitted * p.size)
+    out[FEATURE.disclosure] = s.disclosure
+    out[FEATURE.capital_need] = s.capital / (p.need_capital * s.num_smes / 8.0 * s.need_scale)
+    remember(s.finance_action, out)

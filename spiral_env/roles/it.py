@@ -5,57 +5,53 @@ from __future__ import annotations
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
+from spiral_env.core.state import LABELS
 from spiral_env.roles import _tables, public
 from spiral_env.roles._levers import affordable, category, interpolate
-from spiral_env.roles._tables import features
+from spiral_env.roles._tables import features, own_action, per, places, scales
+from spiral_env.roles.public import NOISE, TIERS, remember
 
-__all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "reward"]
+__all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "mean_posture_effort", "observe", "reward"]
 
 WRITES = "roles.it"
 _POSTURES = ("defer", "batch", "now")
 
 LEVERS = (
-    *(
-        _tables.category(tier, _POSTURES, "posture", "posture_cost", f"patches of the {tier} tier")
-        for tier in ("edge", "core", "internal")
-    ),
+    *(_tables.category(tier, _POSTURES, "posture", "posture_cost", f"patches of the {tier} tier") for tier in TIERS),
     _tables.graded("scanning", "cost_scanning", "hybrid SAST-DAST-SCA-IAST tool set"),
     _tables.graded("threat_intel", "cost_intel", "shared threat intelligence"),
 )
 
-FEATURES = public.PUBLIC_FEATURES + features(
-    """
-    known_edge 0 4 10 open known vulnerabilities
-    exposure_edge 0 4 sum of known EPSS x exposure
-    worst_edge 0 1 largest known EPSS
-    kev_edge 0 4 known-exploited entries
-    known_core 0 4 10 open known vulnerabilities
-    exposure_core 0 4 sum of known EPSS x exposure
-    worst_core 0 1 largest known EPSS
-    kev_core 0 4 known-exploited entries
-    known_internal 0 4 10 open known vulnerabilities
-    exposure_internal 0 4 sum of known EPSS x exposure
-    worst_internal 0 1 largest known EPSS
-    kev_internal 0 4 known-exploited entries
-    unpatchable 0 1 share of known without a patch
-    maturity_sast 0 1 stock
-    maturity_dast 0 1 stock
-    maturity_sca 0 1 stock
-    maturity_iast 0 1 stock
-    hours 0 4 100 h of last month
-    release 0 4 24 k$ of last month
-    security_cash -4 4 100 k$
-    failure_share 0 1 of last month's patches
-    false_hours 0 4 10 h
-    isolated 0 4 10 vulnerabilities
-    intel 0 1 stock
-    posture_months_edge 0 4 6 months in now
-    posture_months_core 0 4 6 months in now
-    posture_months_internal 0 4 6 months in now
-    premium 0 4 40 k$ (3-month mean, 20 % noise)
-    last*5 0 1 own last action, effort
-    """
+FEATURES = (
+    public.PUBLIC_FEATURES
+    + per(
+        TIERS,
+        """
+        known 0 4 10 open known vulnerabilities
+        exposure 0 4 1 sum of known EPSS x exposure
+        worst 0 1 1 largest known EPSS
+        kev 0 4 1 known-exploited entries
+        """,
+    )
+    + features("unpatchable 0 1 1 share of known without a patch")
+    + per(LABELS["tools"], "maturity 0 1 1 stock")
+    + features(
+        """
+        hours 0 4 100 h of last month
+        release 0 4 24 k$ of last month
+        security_cash -4 4 100 k$
+        failure_share 0 1 1 of last month's patches
+        false_hours 0 4 10 h
+        isolated 0 4 10 vulnerabilities
+        intel 0 1 1 stock
+        """
+    )
+    + per(TIERS, "posture_months 0 4 6 months in now")
+    + features("premium 0 4 40 k$ (3-month mean, 20 % noise)")
+    + own_action(LEVERS)
 )
+LEVER, FEATURE, SCALE = places(LEVERS), places(FEATURES), scales(FEATURES)
+_POSTURE = tuple(getattr(LEVER, tier) for tier in TIERS)
 
 
 @kernel
@@ -64,7 +60,7 @@ def _choose_postures(s, p, action, money):
     cost = 0.0
     effort = 0.0
     for tier in range(3):
-        mode = category(action[tier])
+        mode = category(action[_POSTURE[tier]])
         while mode > 0 and cost + p.posture_cost[mode] * p.size > money:
             mode -= 1
         cost += p.posture_cost[mode] * p.size
@@ -89,15 +85,17 @@ def _fatigue(s, p):
 
 @kernel
 def decide(s, p, action):
-    """Turn five efforts into postures, scanning and intelligence, paid from the security account."""
-    s.it_action[:] = action
+    """Turn the efforts into postures, scanning and intelligence, paid from the security account."""
+    s.it_action[:] = action[: s.it_action.shape[0]]
     money = max(0.0, s.balance[Account.SECURITY])
     fixed = _choose_postures(s, p, action, money)
     _fatigue(s, p)
-    wish = (interpolate(p.cost_scanning, action[3]) + interpolate(p.cost_intel, action[4])) * p.size
+    wish = (
+        interpolate(p.cost_scanning, action[LEVER.scanning]) + interpolate(p.cost_intel, action[LEVER.threat_intel])
+    ) * p.size
     share = affordable(wish, money - fixed)
-    s.scanning_effort = action[3] * share
-    s.intel_effort = action[4] * share
+    s.scanning_effort = action[LEVER.scanning] * share
+    s.intel_effort = action[LEVER.threat_intel] * share
     s.it_cost = fixed + wish * share
     post(s, Purpose.SECURITY_SPENDING, Account.SECURITY, Account.WORLD, s.it_cost)
 
@@ -112,28 +110,31 @@ def reward(s, p, load, realised, out):
 
 
 @kernel
+def mean_posture_effort(s):
+    """Mean of last month's efforts for the postures of the tiers."""
+    return (s.it_action[_POSTURE[0]] + s.it_action[_POSTURE[1]] + s.it_action[_POSTURE[2]]) / 3.0
+
+
+@kernel
 def observe(s, p, out):
     """Write the features of ``FEATURES``."""
-    j = public.observe(s, p, out)
+    public.observe(s, p, out)
     for tier in range(3):
-        out[j] = s.tier_known[tier] / 10.0
-        out[j + 1] = s.tier_exposure[tier]
-        out[j + 2] = s.tier_worst[tier]
-        out[j + 3] = s.tier_kev[tier]
-        j += 4
-    out[j] = s.unpatchable
+        out[FEATURE.known[tier]] = s.tier_known[tier] / SCALE.known
+        out[FEATURE.exposure[tier]] = s.tier_exposure[tier]
+        out[FEATURE.worst[tier]] = s.tier_worst[tier]
+        out[FEATURE.kev[tier]] = s.tier_kev[tier]
+        out[FEATURE.posture_months[tier]] = s.posture_months[tier] / SCALE.posture_months
+    out[FEATURE.unpatchable] = s.unpatchable
     for tool in range(4):
-        out[j + 1 + tool] = s.scanners[tool]
-    out[j + 5] = s.hours / (100.0 * p.num_services / 12.0)
-    out[j + 6] = s.release / (24.0 * p.size)
-    out[j + 7] = s.balance[Account.SECURITY] / (100.0 * p.size)
-    out[j + 8] = s.failed / max(1, s.patched + s.failed)
-    out[j + 9] = s.false_findings * p.false_hours / 10.0
-    out[j + 10] = s.isolated / 10.0
-    out[j + 11] = s.intel
-    for tier in range(3):
-        out[j + 12 + tier] = s.posture_months[tier] / 6.0
-    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, 0)
-    out[j + 15] = s.premium_mean * noise / (40.0 * p.size)
-    for k in range(5):
-        out[j + 16 + k] = s.it_action[k]
+        out[FEATURE.maturity[tool]] = s.scanners[tool]
+    out[FEATURE.hours] = s.hours / (SCALE.hours * p.num_services / 12.0)
+    out[FEATURE.release] = s.release / (SCALE.release * p.size)
+    out[FEATURE.security_cash] = s.balance[Account.SECURITY] / (SCALE.security_cash * p.size)
+    out[FEATURE.failure_share] = s.failed / max(1, s.patched + s.failed)
+    out[FEATURE.false_hours] = s.false_findings * p.false_hours / SCALE.false_hours
+    out[FEATURE.isolated] = s.isolated / SCALE.isolated
+    out[FEATURE.intel] = s.intel
+    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.it_premium)
+    out[FEATURE.premium] = s.premium_mean * noise / (SCALE.premium * p.size)
+    remember(s.it_action, out)

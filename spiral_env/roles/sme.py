@@ -9,8 +9,8 @@ from spiral_env.core.ledger import Account, Purpose, SmeSlot, post_sme
 from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import _tables, public
 from spiral_env.roles._levers import affordable, category, interpolate
-from spiral_env.roles._tables import features
-from spiral_env.roles.public import NUM_PUBLIC
+from spiral_env.roles._tables import features, own_action, places, scales
+from spiral_env.roles.public import NOISE, remember
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "count_members", "decide", "observe", "restated", "reward"]
 
@@ -23,38 +23,44 @@ LEVERS = (
         "platform membership, beside the fee; full adds compliance",
     ),
     _tables.category(
-        *("esg", ("none", "claim", "invest"), "mode", "cost_esg"), "a claim costs little, an investment is real"
+        *("esg", ("none", "claim", "invest"), "mode", "cost_esg"),
+        "a claim costs little, an investment is real",
+        average=0.0,
     ),
     _tables.graded("borrowing", "borrowing_draw", "drawn within the limit"),
     _tables.graded("data_sharing", "cost_sharing", "share of own records given to the pool"),
 )
 
-FEATURES = public.PUBLIC_FEATURES + features(
-    """
-    cash -4 4 months of revenue
-    revenue 0 4 against the start
-    growth -4 4 2 % a month, 3-month mean
-    leverage 0 4 loan against limit
-    limit 0 1 share of annual revenue
-    premium 0 4 k$ (3-month mean, 20 % noise)
-    hygiene 0 1 stock
-    incident 0 1 incident within 6 months
-    quiet 0 1 months since an incident, of 60
-    esg 0 1 true
-    rating 0 1 observed
-    green 0 1 flag
-    ban 0 1 of 12 months
-    member 0 1 none, basic, full
-    lag 0 1 of 2 months
-    fee_next 0 4 k$ at the basic tier
-    own_auc 0 1 AUC
-    auc 0 1 AUC it works with
-    records 0 4 400 records
-    claim_gap 0 1 claimed less true
-    age 0 1 of 120 months
-    last*5 0 1 own last action, effort
-    """
+FEATURES = (
+    public.PUBLIC_FEATURES
+    + features(
+        """
+        cash -4 4 1 months of revenue
+        revenue 0 4 1 against the start
+        growth -4 4 0.02 a month, 3-month mean
+        leverage 0 4 1 loan against limit
+        limit 0 1 1 share of annual revenue
+        premium 0 4 1 k$ (3-month mean, 20 % noise)
+        hygiene 0 1 1 stock
+        incident 0 1 1 incident within 6 months
+        quiet 0 1 60 months since an incident
+        esg 0 1 1 true
+        rating 0 1 1 observed
+        green 0 1 1 flag
+        ban 0 1 12 months
+        member 0 1 2 0 none, 1 basic, 2 full
+        lag 0 1 2 months
+        fee_next 0 4 1 k$ at the basic tier
+        own_auc 0 1 1 AUC
+        auc 0 1 1 AUC it works with
+        records 0 4 400 records
+        claim_gap 0 1 1 claimed less true
+        age 0 1 120 months
+        """
+    )
+    + own_action(LEVERS)
 )
+LEVER, FEATURE, SCALE = places(LEVERS), places(FEATURES), scales(FEATURES)
 
 
 @kernel
@@ -111,25 +117,25 @@ def _choose_tier(s, p, i, wish, money, scale):
 
 @kernel
 def decide(s, p, i, action):
-    """Turn five efforts of SME ``i`` into hygiene, membership, ESG, borrowing and sharing."""
-    s.sme_action[i, :] = action
+    """Turn the efforts of SME ``i`` into hygiene, membership, ESG, borrowing and sharing."""
+    s.sme_action[i, :] = action[: s.sme_action.shape[1]]
     if restated(s, i):
         s.sme_annual[i] = 12.0 * s.sme_revenue[i]
     scale = _scale(s, p, i)
     money = max(0.0, s.sme_cash[i])
-    joining = _choose_tier(s, p, i, category(action[1]), money, scale)
+    joining = _choose_tier(s, p, i, category(action[LEVER.module_tier]), money, scale)
     fee, own = _membership_cost(s, p, s.sme_member[i], scale)
-    mode = category(action[2])
-    patch = interpolate(p.cost_hygiene, action[0]) * scale
+    mode = category(action[LEVER.esg])
+    patch = interpolate(p.cost_hygiene, action[LEVER.patching]) * scale
     esg = p.cost_esg[mode] * scale
-    sharing = interpolate(p.cost_sharing, action[4]) * scale
+    sharing = interpolate(p.cost_sharing, action[LEVER.data_sharing]) * scale
     graded = patch + esg + sharing
     share = affordable(graded, money - fee - own - joining)
-    s.sme_patch_effort[i] = action[0] * share
+    s.sme_patch_effort[i] = action[LEVER.patching] * share
     s.sme_esg_mode[i] = mode
     s.sme_esg_scale[i] = share
-    s.sme_borrow[i] = interpolate(p.borrowing_draw, action[3])
-    s.sme_share[i] = action[4] * share
+    s.sme_borrow[i] = interpolate(p.borrowing_draw, action[LEVER.borrowing])
+    s.sme_share[i] = action[LEVER.data_sharing] * share
     s.sme_fee[i] = fee
     subsidy = p.subsidy_tools * (own + sharing * share)
     if mode == 2:
@@ -172,30 +178,28 @@ def reward(s, p, i, load, realised, out):
 
 @kernel
 def observe(s, p, i, out):
-    """Write the features of ``FEATURES`` for SME ``i``; which already holds the public ones."""
-    j = NUM_PUBLIC
+    """Write the features of ``FEATURES`` for SME ``i`` behind the public ones, which ``out`` already holds."""
     limit = p.loan_limit_green if s.sme_green[i] == 1 else p.loan_limit
-    out[j] = s.sme_cash[i] / s.sme_revenue[i]
-    out[j + 1] = s.sme_revenue[i] / s.sme_start_revenue[i]
-    out[j + 2] = s.sme_growth[i] / 0.02
-    out[j + 3] = s.sme_loan[i] / (limit * s.sme_annual[i])
-    out[j + 4] = limit
-    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, 16 + i)
-    out[j + 5] = s.sme_premium_mean[i] * noise
-    out[j + 6] = s.sme_hygiene[i]
-    out[j + 7] = 1.0 if s.sme_quiet[i] < 6 else 0.0
-    out[j + 8] = min(60, s.sme_quiet[i]) / 60.0
-    out[j + 9] = s.sme_esg[i]
-    out[j + 10] = s.sme_rating[i]
-    out[j + 11] = s.sme_green[i]
-    out[j + 12] = s.sme_ban[i] / 12.0
-    out[j + 13] = s.sme_member[i] / 2.0
-    out[j + 14] = s.sme_lag[i] / 2.0
-    out[j + 15] = interpolate(p.tenant_fee, s.fee_next) * _scale(s, p, i)
-    out[j + 16] = s.sme_own_auc[i]
-    out[j + 17] = s.sme_auc[i]
-    out[j + 18] = s.sme_stock[i] / 400.0
-    out[j + 19] = s.sme_claim[i] - s.sme_esg[i]
-    out[j + 20] = min(1.0, (s.month - s.sme_entry[i]) / 120.0)
-    for k in range(5):
-        out[j + 21 + k] = s.sme_action[i, k]
+    out[FEATURE.cash] = s.sme_cash[i] / s.sme_revenue[i]
+    out[FEATURE.revenue] = s.sme_revenue[i] / s.sme_start_revenue[i]
+    out[FEATURE.growth] = s.sme_growth[i] / SCALE.growth
+    out[FEATURE.leverage] = s.sme_loan[i] / (limit * s.sme_annual[i])
+    out[FEATURE.limit] = limit
+    noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.sme_premium + i)
+    out[FEATURE.premium] = s.sme_premium_mean[i] * noise
+    out[FEATURE.hygiene] = s.sme_hygiene[i]
+    out[FEATURE.incident] = 1.0 if s.sme_quiet[i] < 6 else 0.0
+    out[FEATURE.quiet] = min(60, s.sme_quiet[i]) / SCALE.quiet
+    out[FEATURE.esg] = s.sme_esg[i]
+    out[FEATURE.rating] = s.sme_rating[i]
+    out[FEATURE.green] = s.sme_green[i]
+    out[FEATURE.ban] = s.sme_ban[i] / SCALE.ban
+    out[FEATURE.member] = s.sme_member[i] / SCALE.member
+    out[FEATURE.lag] = s.sme_lag[i] / SCALE.lag
+    out[FEATURE.fee_next] = interpolate(p.tenant_fee, s.fee_next) * _scale(s, p, i)
+    out[FEATURE.own_auc] = s.sme_own_auc[i]
+    out[FEATURE.auc] = s.sme_auc[i]
+    out[FEATURE.records] = s.sme_stock[i] / SCALE.records
+    out[FEATURE.claim_gap] = s.sme_claim[i] - s.sme_esg[i]
+    out[FEATURE.age] = min(1.0, (s.month - s.sme_entry[i]) / SCALE.age)
+    remember(s.sme_action[i], out)

@@ -37,18 +37,17 @@ def open_rows(states, params, law, seeds, mask, num_smes, max_cycles, start, sto
 
 
 @entry_point
-def decode_rows(levels, top, efforts, first):
-    """Levels ``[E, A, 5]`` (0 .. ``top`` ``[A, 5]``) to efforts ``[E, first:first + A, 5]``.
+def decode_rows(levels, top, places, efforts):
+    """Levels ``[E, K]`` (0 .. ``top`` ``[K]``) to efforts: the k-th of a row to ``places[k]`` of a row of ``efforts``.
 
     Returns -1, or the flat index of the first level outside its range (nothing from there on is written).
     """
     for e in range(levels.shape[0]):
-        for a in range(levels.shape[1]):
-            for k in range(levels.shape[2]):
-                level = levels[e, a, k]
-                if level < 0 or level > top[a, k]:
-                    return (e * levels.shape[1] + a) * levels.shape[2] + k
-                efforts[e, first + a, k] = level / top[a, k]
+        for k in range(levels.shape[1]):
+            level = levels[e, k]
+            if level < 0 or level > top[k]:
+                return e * levels.shape[1] + k
+            efforts[e, places[k]] = level / top[k]
     return -1
 
 
@@ -56,7 +55,7 @@ def decode_rows(levels, top, efforts, first):
 def step_rows(states, params, actions, mode, realised, order, vectors, scalars, summary, observed, start, stop):
     """Advance the rows ``start:stop`` that are not done by one month.
 
-    ``actions`` [E, 3 + N, 5] efforts; ``vectors`` [E, 3 + N, 3] k$ and ``scalars`` [E, 3 + N] are written
+    ``actions`` [E, 3 + N, L] efforts; ``vectors`` [E, 3 + N, 3] k$ and ``scalars`` [E, 3 + N] are written
     (zero for a row that was already done), ``summary`` [E, 4] as in ``SUMMARY``, and the observations where
     ``observed`` (see ``observe_rows``) is not empty.
     """

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from spiral_env.core.params import PARAMS_DTYPE, Value, pack
-from spiral_env.core.state import FIELDS, capacity_for, state_dtype
-from spiral_env.roles import FEATURES, ROLES
+from spiral_env.core.state import FIELDS, LABELS, capacity_for, state_dtype
+from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.simulator.batch import decode_rows, draw_rows, observe_rows, open_rows, step_rows
 from spiral_env.simulator.month import SUMMARY
 from spiral_env.threads import Threads
 
-__all__ = ["REWARD_MODES", "Engine", "World", "central_fields", "flat_state"]
+__all__ = ["REWARD_MODES", "Engine", "World", "central_fields", "flat_state", "state_labels"]
 
 REWARD_MODES = ("mixed", "selfish", "cooperative")
 _ORDER = np.arange(3, dtype=np.int64)
@@ -70,7 +72,7 @@ class Engine:
         self.num_agents = 3 + world.num_smes
         self._base = pack(world.values, world.num_smes)
         capacity = capacity_for(world.num_smes, int(self._base[0]["num_services"]))
-        self.states = np.zeros(num_envs, dtype=state_dtype(capacity))
+        self.states = np.zeros(num_envs, dtype=state_dtype(capacity, tuple(NUM_LEVERS.items())))
         self.params = np.repeat(self._base, num_envs)
         self._ranges = _range_rows(world.ranges)
         self.vectors = np.zeros((num_envs, self.num_agents, 3))
@@ -132,12 +134,18 @@ class Engine:
         self.vectors[chosen] = 0.0
         self.observe(chosen)
 
-    def decode(self, levels: np.ndarray, top: np.ndarray, efforts: np.ndarray, first: int) -> int:
-        """Levels int64 ``[E, A, 5]`` to efforts from agent ``first`` on; -1, or the index of one outside ``top``."""
-        return int(decode_rows(levels, top, efforts, first))
+    def places(self, role: str, width: int | None = None) -> np.ndarray:
+        """Where the first ``width`` levers (None: all) of the role's agents lie in a row of efforts, int64 ``[K]``."""
+        first = sum(self._agents[before] for before in ROLES[: ROLES.index(role)])
+        rows = np.arange(first, first + self._agents[role])[:, None] * MAX_LEVERS
+        return (rows + np.arange(NUM_LEVERS[role] if width is None else width)).reshape(-1)
+
+    def decode(self, levels: np.ndarray, top: np.ndarray, places: np.ndarray, efforts: np.ndarray) -> int:
+        """Levels int64 ``[E, K]`` to ``places`` ``[K]`` of the efforts; -1, or the index of one outside ``top``."""
+        return int(decode_rows(levels, top, places, efforts.reshape(self.num_envs, -1)))
 
     def step(self, efforts: np.ndarray, order: np.ndarray = _ORDER, *, observe: bool = True) -> None:
-        """Advance every row that is not done by a month under ``efforts`` ``[E, 3 + N, 5]``, and observe it."""
+        """Advance every row that is not done by a month under ``efforts`` ``[E, 3 + N, L]``, and observe it."""
         self._run(
             step_rows,
             self.states,
@@ -171,6 +179,18 @@ def central_fields(num_smes: int, num_services: int) -> list[tuple[str, tuple[sl
             cut = tuple(slice(0, live.get(x)) if isinstance(x, str) else slice(None) for x in field.shape)
             out.append((field.name, cut))
     return out
+
+
+def state_labels(num_smes: int, num_services: int) -> tuple[tuple[str, str], ...]:
+    """Name and unit of each number of ``flat_state``, in order: ``pool``, ``sme_revenue[3]``, ``balance[treasury]``."""
+    axes: dict[str, Iterable[Any]] = {"N": range(num_smes), "S": range(num_services), **LABELS}
+    axes |= {f"{role}_levers": [lever.name for lever in levers] for role, levers in LEVERS.items()}
+    out = []
+    for field in (x for x in FIELDS if x.central):
+        named = [range(size) if isinstance(size, int) else axes[size] for size in field.shape]
+        for at in itertools.product(*named):
+            out.append((f"{field.name}[{','.join(map(str, at))}]" if at else field.name, field.unit.replace("_", " ")))
+    return tuple(out)
 
 
 def flat_state(states: np.ndarray, num_smes: int, num_services: int) -> np.ndarray:

@@ -97,7 +97,7 @@ def _value_addition(s, p, order):
 
 @kernel
 def advance(s, p, actions, order, scratch):
-    """Move one ecosystem by a month under efforts ``actions`` of shape [3 + N, 5]; ``order`` of the domains."""
+    """Move one ecosystem by a month under efforts ``actions`` of shape [3 + N, L]; ``order`` of the domains."""
     s.month += 1
     open_month(s)
     _decide(s, p, actions)

@@ -6,9 +6,10 @@ import math
 
 from reference_parts.draws import clip
 
-__all__ = ["decide", "lever"]
+__all__ = ["TIERS", "decide", "lever"]
 
 BATCH, NOW = 1, 2
+TIERS = ("edge", "core", "internal")
 
 
 def lever(table: tuple[float, ...], effort: float) -> float:
@@ -29,13 +30,16 @@ def payable(cost: float, money: float) -> float:
 
 
 def decide(w, efforts) -> None:
-    """Budget first; then everyone decides on the balances as they are."""
-    release_budget(w, w.p, efforts[2])
+    """Budget first; then everyone decides on the balances as they are. Efforts go by the names of the levers."""
+    roles = ["it", "business", "finance", *["sme"] * len(w.firms)]
+    # What is longer than a role has levers is padding.
+    named = [dict(zip(w.levers[role], row, strict=False)) for role, row in zip(roles, efforts, strict=True)]
+    release_budget(w, w.p, named[2])
     w.ledger.settle()
-    decide_it(w, w.p, efforts[0])
-    decide_business(w, w.p, efforts[1])
-    decide_finance(w, w.p, efforts[2])
-    for firm, action in zip(w.firms, efforts[3:], strict=True):
+    decide_it(w, w.p, named[0])
+    decide_business(w, w.p, named[1])
+    decide_finance(w, w.p, named[2])
+    for firm, action in zip(w.firms, named[3:], strict=True):
         decide_sme(w, w.p, firm, action)
     count_members(w)
     w.ledger.settle()
@@ -43,7 +47,7 @@ def decide(w, efforts) -> None:
 
 def release_budget(w, p, action) -> None:
     balance = w.ledger.balance
-    w.release = min(lever(p.security_release, action[0]) * p.size, max(0.0, balance["treasury"]))
+    w.release = min(lever(p.security_release, action["security_budget"]) * p.size, max(0.0, balance["treasury"]))
     w.release_effort = w.release / (p.security_release[2] * p.size)
     unspent = max(0.0, balance["security"] - w.release)
     w.returned = p.security_returned * unspent
@@ -54,20 +58,20 @@ def release_budget(w, p, action) -> None:
 
 
 def decide_it(w, p, action) -> None:
-    w.it_action = list(action)
+    w.it_action = list(action.values())
     money = max(0.0, w.ledger.balance["security"])
     fixed = 0.0
-    for tier in range(3):
-        posture = category(action[tier])
+    for tier, name in enumerate(TIERS):
+        posture = category(action[name])
         while posture and fixed + p.posture_cost[posture] * p.size > money:
             posture -= 1
         w.posture[tier] = posture
         fixed += p.posture_cost[posture] * p.size
     w.tier_effort = max(p.effort_floor, sum(p.posture_effort[posture] for posture in w.posture) / 3.0)
     emergency(w, p)
-    wish = (lever(p.cost_scanning, action[3]) + lever(p.cost_intel, action[4])) * p.size
+    wish = (lever(p.cost_scanning, action["scanning"]) + lever(p.cost_intel, action["threat_intel"])) * p.size
     share = payable(wish, money - fixed)
-    w.scanning_effort, w.intel_effort = action[3] * share, action[4] * share
+    w.scanning_effort, w.intel_effort = action["scanning"] * share, action["threat_intel"] * share
     w.it_cost = fixed + wish * share
     w.ledger.pay("security_spending", "security", "world", w.it_cost)
 
@@ -92,37 +96,37 @@ def epsilon_of(rho: float, delta: float) -> float:
 
 
 def decide_business(w, p, action) -> None:
-    w.business_action = list(action)
+    w.business_action = list(action.values())
     season = p.season[w.calendar]
     cost = p.size * (
-        lever(p.window_hours, action[0]) * p.window_price * season
-        + lever(p.cost_modules, action[1]) * p.modularity
-        + lever(p.cost_privacy, action[2]) * p.privacy_technology
+        lever(p.window_hours, action["maintenance_window"]) * p.window_price * season
+        + lever(p.cost_modules, action["modules"]) * p.modularity
+        + lever(p.cost_privacy, action["privacy_tech"]) * p.privacy_technology
     )
     share = payable(cost, w.ledger.balance["platform"])
-    w.window_effort = action[0] * share
-    w.modules_effort = action[1] * share * p.modularity
-    w.privacy_effort = action[2] * share * p.privacy_technology
+    w.window_effort = action["maintenance_window"] * share
+    w.modules_effort = action["modules"] * share * p.modularity
+    w.privacy_effort = action["privacy_tech"] * share * p.privacy_technology
     w.business_cost = cost * share
     w.fee_effort = w.fee_next
-    w.fee_next = clip(action[3], w.fee_effort - p.fee_step, w.fee_effort + p.fee_step)
+    w.fee_next = clip(action["tenant_fee"], w.fee_effort - p.fee_step, w.fee_effort + p.fee_step)
     spent = sum(rho for k, rho in enumerate(w.rho_window) if k != w.month % 12)
     left = max(0.0, rho_of(p.epsilon_cap, p.delta) - spent)
-    wish = lever(p.epsilon_month, action[4])
+    wish = lever(p.epsilon_month, action["privacy_budget"])
     w.epsilon = wish if rho_of(wish, p.delta) <= left else epsilon_of(left, p.delta)
     w.ledger.pay("business_levers", "platform", "world", w.business_cost)
 
 
 def decide_finance(w, p, action) -> None:
-    w.finance_action = list(action)
-    audits = max(lever(p.audit_share, action[3]), p.verification_norm)
-    cost = audits * w.num_smes * p.audit_cost + lever(p.cost_disclosure, action[4]) * p.size
+    w.finance_action = list(action.values())
+    audits = max(lever(p.audit_share, action["esg_verification"]), p.verification_norm)
+    cost = audits * w.num_smes * p.audit_cost + lever(p.cost_disclosure, action["disclosure"]) * p.size
     share = payable(cost, w.ledger.balance["treasury"])
-    weight = lever(p.portfolio_weight, action[2])
+    weight = lever(p.portfolio_weight, action["portfolio_risk"])
     w.weight_change, w.weight = abs(weight - w.weight), weight
-    w.lending_effort = action[1]
+    w.lending_effort = action["green_lending"]
     w.audit_share = audits * share
-    w.disclosure_effort = action[4] * share
+    w.disclosure_effort = action["disclosure"] * share
     w.finance_cost = cost * share
     w.ledger.pay("finance_levers", "treasury", "world", w.finance_cost)
 
@@ -159,21 +163,21 @@ def choose_tier(w, p, firm, wish: int, money: float) -> float:
 
 
 def decide_sme(w, p, firm, action) -> None:
-    firm.action = list(action)
+    firm.action = list(action.values())
     if firm.year_ends(w.month):
         firm.restate(p, 12.0 * firm.revenue)
     money = max(0.0, w.ledger.balance[firm.seat])
-    joining = choose_tier(w, p, firm, category(action[1]), money)
+    joining = choose_tier(w, p, firm, category(action["module_tier"]), money)
     fee, own = membership_cost(w, p, firm, firm.member)
-    firm.esg_mode = category(action[2])
+    firm.esg_mode = category(action["esg"])
     scale = firm.scale(p)
-    esg, sharing = p.cost_esg[firm.esg_mode] * scale, lever(p.cost_sharing, action[4]) * scale
-    graded = lever(p.cost_hygiene, action[0]) * scale + esg + sharing
+    esg, sharing = p.cost_esg[firm.esg_mode] * scale, lever(p.cost_sharing, action["data_sharing"]) * scale
+    graded = lever(p.cost_hygiene, action["patching"]) * scale + esg + sharing
     share = payable(graded, money - fee - own - joining)
-    firm.patch_effort = action[0] * share
+    firm.patch_effort = action["patching"] * share
     firm.esg_scale = share
-    firm.borrow = lever(p.borrowing_draw, action[3])
-    firm.share = action[4] * share
+    firm.borrow = lever(p.borrowing_draw, action["borrowing"])
+    firm.share = action["data_sharing"] * share
     firm.fee = fee
     subsidy = p.subsidy_tools * (own + sharing * share) + (p.tax_break_esg * esg * share if firm.esg_mode == 2 else 0.0)
     spent = own + joining + graded * share

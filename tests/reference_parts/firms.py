@@ -24,7 +24,7 @@ class Firm:
         self.seat = seat
         for name in NOTHING:
             setattr(self, name, 0)
-        self.action = [0.0] * 5
+        self.action: list[float] = []
         self.member = 1 if p.sme_participation > 0.0 else 0
         self.found(p, draws, 0, age)
 

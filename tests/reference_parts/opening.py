@@ -64,6 +64,8 @@ def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: i
     w.mean_reach = mean_reach(w, w.p)
     ages = [w.draws.uniform(0, Stream.SME, 16 * i + 6) * w.p.age_high for i in range(num_smes)]
     w.firms = [Firm(w.p, w.draws, i, int(age)) for i, age in enumerate(ages)]
+    for firm in w.firms:
+        firm.action = [0.0] * len(w.levers["sme"])
     w.num_members = sum(firm.member for firm in w.firms)
     money(w, w.p)
     backlog(w, w.p, law)
@@ -97,7 +99,8 @@ def stocks(w, p) -> None:
     w.capital_growth = p.arrow_capital_commerce
     w.campaign = w.alert_tier = -1
     w.portfolio_index = w.portfolio_peak = 1.0
-    w.it_action, w.business_action, w.finance_action = [0.0] * 5, [0.0] * 5, [0.0] * 5
+    for role in ("it", "business", "finance"):
+        setattr(w, f"{role}_action", [0.0] * len(w.levers[role]))
     w.rho_window = [0.0] * 12
     w.recent_arrivals = [0] * 12
     w.detect_hazard = [0.0] * 4

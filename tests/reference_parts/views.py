@@ -6,7 +6,7 @@ import math
 from array import array
 
 from reference_parts.closing import loss_load
-from reference_parts.decisions import lever
+from reference_parts.decisions import TIERS, lever
 from reference_parts.draws import Stream, clip
 
 __all__ = ["observations", "rewards"]
@@ -51,128 +51,158 @@ def rewards(w, mode: str, realised: bool) -> tuple[list[list[float]], list[float
 
 
 def observations(w) -> dict[str, list[array]]:
-    """Role -> float32 features of each of its agents, clipped to their bounds."""
-    seen = {"it": [it(w, w.p)], "business": [business(w, w.p)], "finance": [finance(w, w.p)]}
-    seen["sme"] = [sme(w, w.p, firm) for firm in w.firms]
-    common = public(w)
-    return {
-        role: [array("f", [clip(value, low, high) for value, low, high in common + own]) for own in agents]
-        for role, agents in seen.items()
+    """Role -> float32 features of each of its agents, in the order of its table, clipped to their bounds."""
+    common = public(w, w.p)
+    seen = {
+        "it": [(it(w, w.p), w.it_action)],
+        "business": [(business(w, w.p), w.business_action)],
+        "finance": [(finance(w, w.p), w.finance_action)],
+        "sme": [(sme(w, w.p, firm), firm.action) for firm in w.firms],
     }
+    return {role: [arranged(w, role, common | own, last) for own, last in agents] for role, agents in seen.items()}
 
 
-def flags(chosen: int) -> list[tuple[float, float, float]]:
-    return [(float(k == chosen), 0.0, 1.0) for k in range(3)]
+def arranged(w, role: str, values: dict[str, float], last: list[float]) -> array:
+    """Values by name as the role's table orders, scales and bounds them."""
+    values = values | {f"last_{name}": effort for name, effort in zip(w.levers[role], last, strict=True)}
+    differ = sorted(values.keys() ^ {feature.name for feature in w.features[role]})
+    assert not differ, f"tests/reference_parts/views.py computes other features of {role} than its table has: {differ}"
+    return array("f", [clip(values[x.name] / x.scale, x.low, x.high) for x in w.features[role]])
 
 
-def shares(values) -> list[tuple[float, float, float]]:
-    return [(value, 0.0, 1.0) for value in values]
+def flags(stem: str, names: tuple[str, ...], chosen: int) -> dict[str, float]:
+    return {f"{stem}_{name}": float(k == chosen) for k, name in enumerate(names)}
 
 
-def wide(values) -> list[tuple[float, float, float]]:
-    return [(value, 0.0, 4.0) for value in values]
-
-
-def signed(value: float) -> tuple[float, float, float]:
-    return value, -4.0, 4.0
+def by_tier(stem: str, values: list[float]) -> dict[str, float]:
+    return {f"{stem}_{tier}": value for tier, value in zip(TIERS, values, strict=True)}
 
 
 def noisy(w, index: int) -> float:
     return w.draws.normal(w.month, Stream.OBSERVATION, index)
 
 
-def public(w):
+def public(w, p) -> dict[str, float]:
     angle = 2.0 * math.pi * ((w.start_month + w.month) % 12) / 12.0
-    return [
-        (w.level / 10.0, 0.0, 2.0),
-        *flags(w.stage),
-        *((x, 0.0, 2.0) for x in (w.aggregation, w.risk, w.value)),
-        *shares([w.trust, w.alert]),
-        *flags(w.alert_tier),
-        *shares([w.availability, w.num_members / w.num_smes, w.auc_pool]),
-        *wide([w.eps12 / 10.0]),
-        (w.market_return * 10.0, -2.0, 2.0),
-        *shares([w.calm_filter]),
-        (math.sin(angle), -1.0, 1.0),
-        (math.cos(angle), -1.0, 1.0),
-        *shares([(w.max_cycles - w.month) / w.max_cycles]),
-    ]
+    return {
+        "level": w.level,
+        **flags("stage", ("aggregation", "governance", "value"), w.stage),
+        "A": w.aggregation,
+        "R": w.risk,
+        "V": w.value,
+        "trust": w.trust,
+        "alert": w.alert,
+        **flags("alert", TIERS, w.alert_tier),
+        "availability": w.availability,
+        "tenant_share": w.num_members / w.num_smes,
+        "pool_auc": w.auc_pool,
+        "eps12": w.eps12,
+        "market_return": w.market_return,
+        "calm_filter": w.calm_filter,
+        "season_sin": math.sin(angle),
+        "season_cos": math.cos(angle),
+        "months_left": (w.max_cycles - w.month) / w.max_cycles,
+    }
 
 
 def premium_seen(w, p, index: int) -> float:
-    return w.premium_mean * (1.0 + p.observation_noise[0] * noisy(w, index)) / (40.0 * p.size)
+    return w.premium_mean * (1.0 + p.observation_noise[0] * noisy(w, index)) / p.size
 
 
-def it(w, p):
-    out = []
-    for tier in range(3):
-        out += wide([w.tier_known[tier] / 10.0, w.tier_exposure[tier]])
-        out += shares([w.tier_worst[tier]]) + wide([w.tier_kev[tier]])
-    return [
-        *out,
-        *shares([w.unpatchable, *w.scanners]),
-        *wide([w.hours / (100.0 * w.services.count / 12.0), w.release / (24.0 * p.size)]),
-        signed(w.ledger.balance["security"] / (100.0 * p.size)),
-        *shares([w.failed / max(1, w.patched + w.failed)]),
-        *wide([w.false_findings * p.false_hours / 10.0, w.isolated / 10.0]),
-        *shares([w.intel]),
-        *wide([months / 6.0 for months in w.posture_months]),
-        *wide([premium_seen(w, p, 0)]),
-        *shares(w.it_action),
-    ]
+def it(w, p) -> dict[str, float]:
+    tools = ("sast", "dast", "sca", "iast")
+    return {
+        **by_tier("known", w.tier_known),
+        **by_tier("exposure", w.tier_exposure),
+        **by_tier("worst", w.tier_worst),
+        **by_tier("kev", w.tier_kev),
+        "unpatchable": w.unpatchable,
+        **{f"maturity_{tool}": stock for tool, stock in zip(tools, w.scanners, strict=True)},
+        "hours": w.hours / (w.services.count / 12.0),
+        "release": w.release / p.size,
+        "security_cash": w.ledger.balance["security"] / p.size,
+        "failure_share": w.failed / max(1, w.patched + w.failed),
+        "false_hours": w.false_findings * p.false_hours,
+        "isolated": w.isolated,
+        "intel": w.intel,
+        **by_tier("posture_months", w.posture_months),
+        "premium": premium_seen(w, p, 0),
+    }
 
 
-def business(w, p):
-    return [
-        signed(w.ledger.balance["platform"] / (2000.0 * p.size)),
-        signed(w.profit_mean / (200.0 * p.size)),
-        *wide([w.sales_ratio]),
-        *shares([w.fee_effort, w.fee_next, w.joined / w.num_smes, w.left / w.num_smes, w.modules, w.privacy]),
-        *wide([w.pool / (p.need_pool * p.smes * w.need_scale)]),
-        *shares([w.fraud * (1.0 + p.observation_noise[1] * noisy(w, 1))]),
-        *wide([w.rho12 * 10.0, w.rho_window[(w.month + 1) % 12] * 100.0]),
-        *shares([sum(w.it_action[:3]) / 3.0]),
-        *wide([w.outage_hours / 10.0, w.incidents_year, premium_seen(w, p, 2), w.remitted / (100.0 * p.size)]),
-        *wide([w.tenant_service / max(1, w.num_members)]),
-        *shares(w.business_action),
-    ]
+def business(w, p) -> dict[str, float]:
+    asked = dict(zip(w.levers["it"], w.it_action, strict=True))
+    return {
+        "cash": w.ledger.balance["platform"] / p.size,
+        "profit": w.profit_mean / p.size,
+        "sales_ratio": w.sales_ratio,
+        "fee": w.fee_effort,
+        "fee_next": w.fee_next,
+        "joined": w.joined / w.num_smes,
+        "left": w.left / w.num_smes,
+        "modules": w.modules,
+        "privacy": w.privacy,
+        "pool_need": w.pool / (p.need_pool * p.smes * w.need_scale),
+        "fraud": w.fraud * (1.0 + p.observation_noise[1] * noisy(w, 1)),
+        "rho12": w.rho12,
+        "rho_expiring": w.rho_window[(w.month + 1) % 12],
+        "requested_window": sum(asked[tier] for tier in TIERS) / 3.0,
+        "outage_hours": w.outage_hours,
+        "incidents_year": w.incidents_year,
+        "premium": premium_seen(w, p, 2),
+        "remitted": w.remitted / p.size,
+        "unit_cost": w.tenant_service / max(1, w.num_members),
+    }
 
 
-def finance(w, p):
+def finance(w, p) -> dict[str, float]:
     ratings = [firm.rating for firm in w.firms]
     mean = sum(ratings) / w.num_smes
-    spread = math.sqrt(sum((rating - mean) ** 2 for rating in ratings) / w.num_smes)
-    return [
-        signed(w.ledger.balance["treasury"] / (4000.0 * p.size)),
-        *wide([w.book / (p.book_cap * p.size * p.market_growth**w.level), w.loans / (1000.0 * p.smes)]),
-        *wide([w.expected_credit_loss / (10.0 * p.smes)]),
-        *shares([w.weight, w.drawdown]),
-        signed(10.0 * w.skill + p.observation_noise[2] * noisy(w, 3)),
-        *shares([w.crowding + p.observation_noise[3] * noisy(w, 4), mean, spread]),
-        *wide([w.findings_year / w.num_smes, w.green_income / (10.0 * p.smes), w.release / (24.0 * p.size)]),
-        signed(w.ledger.balance["security"] / (100.0 * p.size)),
-        *wide([w.returned / (24.0 * p.size)]),
-        *shares([w.tier_effort]),
-        *wide([premium_seen(w, p, 5), w.remitted / (100.0 * p.size)]),
-        *shares([w.disclosure]),
-        *wide([w.capital / (p.need_capital * p.smes * w.need_scale)]),
-        *shares(w.finance_action),
-    ]
+    return {
+        "cash": w.ledger.balance["treasury"] / p.size,
+        "book": w.book / (p.book_cap * p.size * p.market_growth**w.level),
+        "loans": w.loans / p.smes,
+        "expected_credit_loss": w.expected_credit_loss / p.smes,
+        "weight": w.weight,
+        "drawdown": w.drawdown,
+        "skill": w.skill + 0.1 * p.observation_noise[2] * noisy(w, 3),
+        "crowding": w.crowding + p.observation_noise[3] * noisy(w, 4),
+        "esg_reported_mean": mean,
+        "esg_spread": math.sqrt(sum((rating - mean) ** 2 for rating in ratings) / w.num_smes),
+        "findings_year": w.findings_year / w.num_smes,
+        "green_income": w.green_income / p.smes,
+        "release": w.release / p.size,
+        "security_cash": w.ledger.balance["security"] / p.size,
+        "returned": w.returned / p.size,
+        "it_request": w.tier_effort,
+        "premium": premium_seen(w, p, 5),
+        "remitted": w.remitted / p.size,
+        "disclosure": w.disclosure,
+        "capital_need": w.capital / (p.need_capital * p.smes * w.need_scale),
+    }
 
 
-def sme(w, p, firm):
-    return [
-        signed(w.ledger.balance[firm.seat] / firm.revenue),
-        *wide([firm.revenue / firm.start_revenue]),
-        signed(firm.growth / 0.02),
-        *wide([firm.loan / (firm.limit(p) * firm.annual)]),
-        *shares([firm.limit(p)]),
-        *wide([firm.premium_mean * (1.0 + p.observation_noise[0] * noisy(w, 16 + firm.seat))]),
-        *shares([firm.hygiene, float(firm.quiet < 6), firm.quiet / 60.0, firm.esg, firm.rating, firm.green]),
-        *shares([firm.ban / 12.0, firm.member / 2.0, firm.lag / 2.0]),
-        *wide([lever(p.tenant_fee, w.fee_next) * firm.scale(p)]),
-        *shares([firm.own_auc, firm.auc]),
-        *wide([firm.stock / 400.0]),
-        *shares([firm.claim - firm.esg, (w.month - firm.entry) / 120.0]),
-        *shares(firm.action),
-    ]
+def sme(w, p, firm) -> dict[str, float]:
+    return {
+        "cash": w.ledger.balance[firm.seat] / firm.revenue,
+        "revenue": firm.revenue / firm.start_revenue,
+        "growth": firm.growth,
+        "leverage": firm.loan / (firm.limit(p) * firm.annual),
+        "limit": firm.limit(p),
+        "premium": firm.premium_mean * (1.0 + p.observation_noise[0] * noisy(w, 16 + firm.seat)),
+        "hygiene": firm.hygiene,
+        "incident": float(firm.quiet < 6),
+        "quiet": firm.quiet,
+        "esg": firm.esg,
+        "rating": firm.rating,
+        "green": firm.green,
+        "ban": firm.ban,
+        "member": firm.member,
+        "lag": firm.lag,
+        "fee_next": lever(p.tenant_fee, w.fee_next) * firm.scale(p),
+        "own_auc": firm.own_auc,
+        "auc": firm.auc,
+        "records": firm.stock,
+        "claim_gap": firm.claim - firm.esg,
+        "age": w.month - firm.entry,
+    }

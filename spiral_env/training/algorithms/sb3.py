@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import set_random_seed
 
-from spiral_env.roles import NUM_LEVERS, ROLES
+from spiral_env.roles import ROLES
 from spiral_env.training.learning.normalisation import Normaliser
 from spiral_env.training.learning.torch_state import adam_tensors, check_device, layer_tensors, load_adam
 from spiral_env.training.runs.config import TrainConfig
@@ -186,7 +186,7 @@ class Sb3Trainer:
 
     def _by_role(self, group: _Group, rows: np.ndarray) -> dict[str, np.ndarray]:
         counts = [self.env.num_agents_of[role] for role in group.roles]
-        shaped = rows.reshape(self.env.num_envs, sum(counts), NUM_LEVERS)
+        shaped = rows.reshape(self.env.num_envs, sum(counts), self.env.options.num_levers(group.roles[0]))
         return dict(zip(group.roles, np.split(shaped, np.cumsum(counts)[:-1], axis=1), strict=True))
 
     def _learn(self, name: str, group: _Group) -> dict[str, float]:

@@ -86,7 +86,7 @@ class Player:
             kind = np.float32 if self.team[role].actor.continuous else np.int64
             roles[role] = RoleRollout(
                 x=_aligned(steps, e, a, o),
-                actions=np.empty((steps, e, a, 5), kind),
+                actions=np.empty((steps, e, a, self.env.options.num_levers(role)), kind),
                 log_p=np.empty((steps, e, a), np.float32),
                 rewards=np.empty((steps, e, a), np.float64),
                 last_x=_aligned(e, a, o),
