@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spiral_env._registration import register_ids
 
 if TYPE_CHECKING:
-    from spiral_env._registration import env
-    from spiral_env.parallel_env import SpiralParallelEnv, parallel_env
+    from spiral_env.parallel_env import SpiralParallelEnv, env, parallel_env
     from spiral_env.scenarios import Scenario, load_scenario, scenario_ids
     from spiral_env.single_role_env import SingleRoleEnv
     from spiral_env.vector_env import SpiralVectorEnv, vector_env
@@ -35,7 +34,7 @@ _HOMES = {
     "SingleRoleEnv": "single_role_env",
     "SpiralParallelEnv": "parallel_env",
     "SpiralVectorEnv": "vector_env",
-    "env": "_registration",
+    "env": "parallel_env",
     "load_scenario": "scenarios",
     "parallel_env": "parallel_env",
     "scenario_ids": "scenarios",

@@ -1,33 +1,21 @@
-"""The AEC view, and our ids in the registries of Gymnasium and, where it has one, PettingZoo."""
+"""Our ids in the registries of Gymnasium and, where it has one, PettingZoo."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-    from pettingzoo import AECEnv
-
-__all__ = ["env", "register_ids"]
+__all__ = ["register_ids"]
 
 _GYMNASIUM_ID = "spiral_env/SingleRole-v0"
 _TUPLE_ID = "spiral_env/Tuple-v0"
 _PETTINGZOO_ID = "spiral_env/Spiral-v0"
-
-
-def env(scenario: Any = "baseline-v0", **options: Any) -> AECEnv:
-    """The agent-by-agent (AEC) environment, by PettingZoo's own conversion; options as in ``parallel_env``."""
-    from pettingzoo.utils import wrappers
-    from pettingzoo.utils.conversions import parallel_to_aec
-
-    from spiral_env.parallel_env import parallel_env
-
-    return wrappers.OrderEnforcingWrapper(parallel_to_aec(parallel_env(scenario, **options)))
 
 
 def register_ids() -> None:
@@ -84,4 +72,4 @@ def _register_pettingzoo() -> None:
     registry = getattr(pettingzoo, "parallel_registry", None)
     if registry is not None and _PETTINGZOO_ID not in registry:
         pettingzoo.register("parallel", _PETTINGZOO_ID, "spiral_env.parallel_env:parallel_env")
-        pettingzoo.register("aec", _PETTINGZOO_ID, "spiral_env._registration:env")
+        pettingzoo.register("aec", _PETTINGZOO_ID, "spiral_env.parallel_env:env")

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils import wrappers
+from pettingzoo.utils.conversions import parallel_to_aec
 
 from spiral_env.core.ledger import ACCOUNTS, Purpose
 from spiral_env.core.state import Sum
@@ -17,10 +19,11 @@ from spiral_env.metrics import headlines, outcome
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split
-from spiral_env.simulator.engine import Engine, flat_state
+from spiral_env.signatures import takes_arguments_of
+from spiral_env.simulator.engine import Engine, flat_state, state_labels
 from spiral_env.spaces import Options, agent_names, agent_role
 
-__all__ = ["RENDER_FPS", "SpiralParallelEnv", "parallel_env"]
+__all__ = ["RENDER_FPS", "SpiralParallelEnv", "env", "parallel_env"]
 
 RENDER_FPS = 4
 """Months a second, where someone watches."""
@@ -28,13 +31,23 @@ _RENDER_MODES = ("ansi",)
 
 
 class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
-    """The cross-domain ecosystem with ``it_0``, ``business_0``, ``finance_0`` and ``sme_0 ...`` acting at once.
+    """PettingZoo's parallel environment: ``it_0``, ``business_0``, ``finance_0`` and ``sme_0 ...`` act at once.
 
     One step is a month; an episode ends by truncation after ``max_cycles`` months, or by termination of all
     agents when the ecosystem collapses. Observations are float32 Boxes with the features of
     ``spiral_env.roles.FEATURES``; infos hold the reward vector (k$), the spiral height, the month's ecosystem value
     (k$), and the outcome measures of the episode so far (``spiral_env.metrics.HEADLINES``, with the prefix
     ``outcome_``), which in the last month are the episode's.
+
+    Attributes:
+        possible_agents: names of all agents, in the order of every array of agents.
+        agents: names of the living agents: all of them, or none once the episode has ended.
+        observation_spaces: agent -> float32 Box ``[O]``.
+        action_spaces: agent -> space of its action, by ``action_mode``.
+        scenario: the world.
+        max_cycles: months an episode lasts at most.
+        render_mode: as given.
+        split: as given.
     """
 
     metadata: dict[str, Any] = {
@@ -58,6 +71,21 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         split: str | None = None,
     ) -> None:
         """Build the world; nothing is simulated before ``reset``.
+
+        Args:
+            scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
+            num_smes: SMEs, in [1, 512]; None for the scenario's.
+            action_mode: how an agent acts, with L levers of its role. "multi_discrete": int64 ``[L]``, a level a lever.
+                "continuous": float ``[L]``, an effort a lever, clipped to [0, 1]. "discrete": one integer that stands
+                for the three levels of all levers, the first lever's the most significant.
+            levels: values of a graded lever, in [2, 101], evenly spread over the efforts 0 to 1; a category has three.
+            homogenize: give all roles one space: observations padded with zeros to the longest, a one-hot of the role
+                behind them; actions as long as the longest, the surplus without effect.
+            reward_mode: "mixed" (own reward and a share of the ecosystem's value), "selfish" or "cooperative".
+            reward_basis: losses and market income as "expected" or as "realised".
+            max_cycles: months an episode lasts at most, in [1, 600]; None for the scenario's.
+            render_mode: None, or "ansi" for ``render()`` as text.
+            split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
 
         Raises:
             TypeError: an option is of the wrong type.
@@ -92,11 +120,19 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         self._episode = -1
 
     def observation_space(self, agent: str) -> spaces.Space:
-        """Space of the agent's observation: always the same object."""
+        """Space of an agent's observation: always the same object.
+
+        Args:
+            agent: name of the agent.
+        """
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space:
-        """Space of the agent's action: always the same object."""
+        """Space of an agent's action: always the same object.
+
+        Args:
+            agent: name of the agent.
+        """
         return self.action_spaces[agent]
 
     def reset(
@@ -104,7 +140,17 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
         """Open an episode. A seed fixes it and all that follow; without one the next of the series opens.
 
-        Which worlds these are follows from ``split``: see ``spiral_env.scenarios.seeds``.
+        Args:
+            seed: in [0, 2^63), or None. Which worlds follow from it depends on ``split``: see
+                ``spiral_env.scenarios.seeds``.
+            options: not used.
+
+        Returns:
+            Observations (agent -> float32 ``[O]``) and infos (agent -> name -> number).
+
+        Raises:
+            TypeError: the seed is no integer.
+            ValueError: the seed is out of range.
         """
         if seed is not None or self._episode < 0:
             self._seed = check_seed(seed)
@@ -119,9 +165,17 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
     def step(
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, float]]]:
-        """Live one month under one action per living agent.
+        """Live one month.
+
+        Args:
+            actions: agent -> its action, one for every living agent.
+
+        Returns:
+            Observations (agent -> float32 ``[O]``), rewards (agent -> float), terminations and truncations (agent ->
+            bool, all alike) and infos (agent -> name -> number). After the end: five empty dictionaries.
 
         Raises:
+            RuntimeError: there was no reset.
             ValueError: an agent is unknown or missing, or an action is outside its space.
         """
         if not self.agents:
@@ -191,10 +245,26 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         return infos
 
     def state(self) -> np.ndarray:
-        """Everything but single backlog slots, float32 ``[D]``, for centralised training."""
-        record = self.engine.states
-        services = int(self.engine.params[0]["num_services"])
-        return flat_state(record, len(self.possible_agents) - 3, services)[0]
+        """Everything but single backlog slots, float32 ``[D]``, for centralised training.
+
+        What each number is, ``state_names`` and ``state_units`` tell.
+        """
+        return flat_state(self.engine.states, *self._sizes)[0]
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        """Numbers of SMEs and services."""
+        return self.engine.world.num_smes, int(self.engine.params[0]["num_services"])
+
+    @functools.cached_property
+    def state_names(self) -> tuple[str, ...]:
+        """Name of each number of ``state()``: ``pool``, ``sme_revenue[3]``, ``balance[treasury]``."""
+        return tuple(name for name, _ in state_labels(*self._sizes))
+
+    @functools.cached_property
+    def state_units(self) -> tuple[str, ...]:
+        """Unit of each number of ``state()``; "1" where it has none."""
+        return tuple(unit for _, unit in state_labels(*self._sizes))
 
     @functools.cached_property
     def state_space(self) -> spaces.Box:
@@ -228,7 +298,13 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         }
 
     def restore(self, snapshot: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Go back to a snapshot of this environment, or of one of the same size; returns the observations.
+        """Go back to a snapshot of this environment, or of one of the same size.
+
+        Args:
+            snapshot: what ``snapshot()`` gave.
+
+        Returns:
+            The observations, agent -> float32 ``[O]``.
 
         Raises:
             ValueError: the snapshot is of an environment of another size.
@@ -265,19 +341,13 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         return int(self.engine.states[0].sums[Sum.MONTHS])
 
 
-def parallel_env(
-    scenario: str | Path | Scenario = "baseline-v0",
-    num_smes: int | None = None,
-    action_mode: str = "multi_discrete",
-    levels: int = 3,
-    homogenize: bool = False,
-    reward_mode: str = "mixed",
-    reward_basis: str = "expected",
-    max_cycles: int | None = None,
-    render_mode: str | None = None,
-    split: str | None = None,
-) -> SpiralParallelEnv:
-    """The PettingZoo parallel environment; see ``SpiralParallelEnv``."""
-    return SpiralParallelEnv(
-        scenario, num_smes, action_mode, levels, homogenize, reward_mode, reward_basis, max_cycles, render_mode, split
-    )
+@takes_arguments_of(SpiralParallelEnv)
+def parallel_env(*args: Any, **options: Any) -> SpiralParallelEnv:
+    """PettingZoo's parallel environment: all agents act at once, a month a step."""
+    return SpiralParallelEnv(*args, **options)
+
+
+@takes_arguments_of(SpiralParallelEnv)
+def env(*args: Any, **options: Any) -> AECEnv:
+    """The agent-by-agent (AEC) environment, by PettingZoo's own conversion."""
+    return wrappers.OrderEnforcingWrapper(parallel_to_aec(SpiralParallelEnv(*args, **options)))

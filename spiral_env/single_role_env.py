@@ -78,9 +78,19 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
         split: str | None = None,
         **options: Any,
     ) -> None:
-        """Partners are policies by role, each a Policy, "status_quo" or "uniform"; one name stands for all.
+        """Build the world with the partners in it.
 
-        Those not given play the status quo.
+        Args:
+            role: "it", "business", "finance" or "sme".
+            partners: who plays the others: role -> a ``Policy``, "status_quo" or "uniform"; one name stands for all.
+                Roles not given play the status quo.
+            scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
+            action_mode: "multi_discrete", "continuous" or "discrete", as of ``spiral_env.parallel_env``.
+            levels: values of a graded lever, in [2, 101].
+            render_mode: None, or "ansi" for ``render()`` as text.
+            split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
+            **options: ``num_smes``, ``reward_mode``, ``reward_basis`` and ``max_cycles`` of
+                ``spiral_env.parallel_env``.
 
         Raises:
             TypeError: a partner is neither a Policy nor a name, or there is no such ``render_mode``: as of an
@@ -106,7 +116,15 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Open an episode; partners are reset with a key of its own."""
+        """Open an episode; partners are reset with a key of its own.
+
+        Args:
+            seed: in [0, 2^63), or None for the next episode of the series; see ``spiral_env.scenarios.seeds``.
+            options: not used.
+
+        Returns:
+            The agent's observation, float32 ``[O]``, and its info.
+        """
         super().reset(seed=seed)
         if seed is not None or self._episode < 0:
             self._seed, self._episode = check_seed(seed), 0
@@ -133,7 +151,17 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
         return joint
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Live one month: own action, partners' from what they see."""
+        """Live one month: own action, partners' from what they see.
+
+        Args:
+            action: the agent's, of ``action_space``.
+
+        Returns:
+            Observation, reward, whether the ecosystem collapsed, whether time was up, and the info.
+
+        Raises:
+            ValueError: the action is outside its space, or a partner failed.
+        """
         observations, rewards, terminations, truncations, infos = self.inner.step(self._joint(action))
         a, info = self.agent, self._info(infos)
         if terminations[a] or truncations[a]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from spiral_env.metrics import outcome
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
-from spiral_env.simulator.engine import Engine, flat_state
+from spiral_env.signatures import takes_arguments_of
+from spiral_env.simulator.engine import Engine, flat_state, state_labels
 from spiral_env.simulator.month import SUMMARY
 from spiral_env.spaces import Options
 
@@ -32,6 +34,10 @@ class SpiralVectorEnv:
         single_observation_space: role -> space of one agent.
         single_action_space: role -> space of one agent.
         num_agents_of: role -> number of agents.
+        num_agents: agents of one ecosystem.
+        num_envs: ecosystems E in the batch.
+        max_cycles: months an episode lasts at most.
+        scenario: the world.
     """
 
     def __init__(
@@ -52,6 +58,26 @@ class SpiralVectorEnv:
         split: str | None = None,
     ) -> None:
         """Allocate the batch.
+
+        Args:
+            scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
+            num_envs: ecosystems E in the batch.
+            num_threads: worker threads that step them; the results are the same bits with any number.
+            autoreset_mode: what a row does after its last month. "next_step": the next step opens its next episode.
+                "same_step": the same step does, and the last observation is in the info. "disabled": it rests until
+                ``reset``.
+            num_smes: SMEs, in [1, 512]; None for the scenario's.
+            action_mode: how an agent acts, with L levers of its role. "multi_discrete": int64 ``[L]``, a level a lever.
+                "continuous": float ``[L]``, an effort a lever, clipped to [0, 1]. "discrete": one integer that stands
+                for the three levels of all levers, the first lever's the most significant.
+            levels: values of a graded lever, in [2, 101], evenly spread over the efforts 0 to 1; a category has three.
+            homogenize: give all roles one space: observations padded with zeros to the longest, a one-hot of the role
+                behind them; actions as long as the longest, the surplus without effect.
+            reward_mode: "mixed" (own reward and a share of the ecosystem's value), "selfish" or "cooperative".
+            reward_basis: losses and market income as "expected" or as "realised".
+            max_cycles: months an episode lasts at most, in [1, 600]; None for the scenario's.
+            copy: give arrays of your own rather than views of buffers that the next call overwrites.
+            split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
 
         Raises:
             TypeError: an option is of the wrong type.
@@ -94,11 +120,15 @@ class SpiralVectorEnv:
     def reset(
         self, seed: int | Any = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Open an episode in every row: one seed for the batch, or a sequence with one for each row.
+        """Open an episode in every row, or in some.
 
-        Without a seed the rows go on to the next episode of their series. Which worlds these are follows from
-        ``split``: see ``spiral_env.scenarios.seeds``. ``options={"reset_mask": mask}`` (bool ``[E]``) opens an
-        episode in the masked rows only.
+        Args:
+            seed: one seed for the batch, or a sequence with one for each row; None goes on to the next episode of
+                each row's series. Which worlds these are follows from ``split``: see ``spiral_env.scenarios.seeds``.
+            options: ``{"reset_mask": mask}`` (bool ``[E]``) opens an episode in the masked rows only.
+
+        Returns:
+            Observations, role -> float32 ``[E, A, O]``, and an empty info.
 
         Raises:
             TypeError: a seed is neither an integer nor a sequence.
@@ -119,6 +149,9 @@ class SpiralVectorEnv:
 
     def reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
         """Rows that ``reset`` opens, bool ``[E]``: those of ``options["reset_mask"]``, or all.
+
+        Args:
+            options: as of ``reset``.
 
         Raises:
             ValueError: the mask is of the wrong shape or type, or the first reset leaves rows out.
@@ -164,10 +197,18 @@ class SpiralVectorEnv:
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
         """Live one month in every row.
 
+        Args:
+            actions: role -> array ``[E, A, L]`` of int64 levels or float efforts of its L levers, or with
+                ``action_mode="discrete"`` of int64 ``[E, A]``.
+
         Returns:
-            Observations and rewards (role -> ``[E, A]``), terminations and truncations (bool ``[E]``), and an
-            info that holds, in a step in which rows end, ``final_metrics`` with the mask ``_final_metrics``, and in
-            ``same_step`` mode ``final_obs`` (role -> ``[E, A, O]``) with the mask ``_final_obs``.
+            Observations (role -> float32 ``[E, A, O]``), rewards (role -> float64 ``[E, A]``), terminations and
+            truncations (bool ``[E]``), and an info that holds, in a step in which rows end, ``final_metrics`` with the
+            mask ``_final_metrics``, and in ``same_step`` mode ``final_obs`` (role -> ``[E, A, O]``) with the mask ``_final_obs``.
+
+        Raises:
+            RuntimeError: there was no reset.
+            ValueError: a role is unknown or missing, or its actions are of the wrong shape or outside the space.
         """
         if self._base_seeds is None:
             raise RuntimeError("step() needs a reset() first")
@@ -223,9 +264,23 @@ class SpiralVectorEnv:
         return outcome(self.engine.states, self.engine.params)
 
     def state(self) -> np.ndarray:
-        """Everything but single backlog slots, float32 ``[E, D]``."""
-        services = int(self.engine.params[0]["num_services"])
-        return flat_state(self.engine.states, self.num_agents_of["sme"], services)
+        """Everything but single backlog slots, float32 ``[E, D]``; see ``state_names`` and ``state_units``."""
+        return flat_state(self.engine.states, *self._sizes)
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        """Numbers of SMEs and services."""
+        return self.num_agents_of["sme"], int(self.engine.params[0]["num_services"])
+
+    @functools.cached_property
+    def state_names(self) -> tuple[str, ...]:
+        """Name of each column of ``state()``: ``pool``, ``sme_revenue[3]``, ``balance[treasury]``."""
+        return tuple(name for name, _ in state_labels(*self._sizes))
+
+    @functools.cached_property
+    def state_units(self) -> tuple[str, ...]:
+        """Unit of each column of ``state()``; "1" where it has none."""
+        return tuple(unit for _, unit in state_labels(*self._sizes))
 
     def snapshot(self) -> dict[str, Any]:
         """All that is needed to go on bit for bit: arrays of bytes, and what JSON can hold."""
@@ -238,7 +293,13 @@ class SpiralVectorEnv:
         }
 
     def restore(self, snapshot: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Go on from ``snapshot()`` of a batch of the same size and options; returns the observations.
+        """Go on from ``snapshot()`` of a batch of the same size and options.
+
+        Args:
+            snapshot: what ``snapshot()`` gave.
+
+        Returns:
+            The observations, role -> float32 ``[E, A, O]``.
 
         Raises:
             ValueError: the snapshot is of another batch.
@@ -259,12 +320,7 @@ class SpiralVectorEnv:
         self.engine.close()
 
 
-def vector_env(
-    scenario: str | Path | Scenario = "baseline-v0",
-    num_envs: int = 1,
-    num_threads: int = 1,
-    autoreset_mode: str = "next_step",
-    **options: Any,
-) -> SpiralVectorEnv:
-    """A batch of ecosystems; ``options`` as in ``parallel_env``, and ``copy``."""
-    return SpiralVectorEnv(scenario, num_envs, num_threads, autoreset_mode, **options)
+@takes_arguments_of(SpiralVectorEnv)
+def vector_env(*args: Any, **options: Any) -> SpiralVectorEnv:
+    """A batch of ecosystems: arrays in, arrays out, one per role; a month a step."""
+    return SpiralVectorEnv(*args, **options)

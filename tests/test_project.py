@@ -23,7 +23,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # Lower layers never import higher ones; parts of one layer may import each other.
 LAYERS = (
-    {"core", "files", "provenance", "text", "threads"},
+    {"core", "files", "provenance", "signatures", "text", "threads"},
     {"roles"},
     {"stages"},
     {"simulator"},

@@ -59,7 +59,20 @@ def _known(name: str) -> None:
 
 
 class Scenario(BaseModel):
-    """A world: versioned id, sizes, overrides of the parameter table, ranges of a procedural world."""
+    """A world: versioned id, sizes, overrides of the parameter table, ranges of a procedural world.
+
+    Attributes:
+        id: name with a version, as ``baseline-v0``.
+        title: a few words.
+        description: what is special about it.
+        num_smes: SMEs, in [1, 512].
+        max_cycles: months an episode lasts at most, in [1, 600].
+        params: parameter -> its value in place of the default (``spiral_env.core.params.PARAMETERS``).
+        ranges: parameter -> (low, high) from which every episode draws it.
+        train_seeds: half-open range of the seeds of worlds to learn from.
+        held_out_seeds: half-open range of the seeds of worlds to be judged on.
+        known_answer: what is known to be best in it, if anything is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -218,7 +231,14 @@ def scenario_ids() -> tuple[str, ...]:
 
 
 def load_scenario(id_or_path: str | Path | Scenario) -> Scenario:
-    """Load a scenario by id or from a TOML file; ``ValueError`` in one line on anything wrong."""
+    """Load a scenario.
+
+    Args:
+        id_or_path: id of a shipped scenario, path of a TOML file, or a ``Scenario``, which is returned as it is.
+
+    Raises:
+        ValueError: in one line, what is wrong.
+    """
     if isinstance(id_or_path, Scenario):
         return id_or_path
     return _build(_merged(str(id_or_path), ()), str(id_or_path))
