@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from typing import Any
 from spiral_env.text import Table
 
 __all__ = ["as_json_text", "emit"]
+
+_NUMBERS = re.compile(r"\[\n\s+([^\[\]{}\"]*?)\n\s*\]")
+"""A list of numbers over several lines; line ends inside of texts are written as escapes."""
 
 
 def emit(as_json: bool, data: Any, *shown: Table | str) -> None:
@@ -26,7 +30,7 @@ def _as_text(shown: Sequence[Table | str]) -> str:
 
 
 def as_json_text(data: Any) -> str:
-    """JSON; what is not finite, which JSON does not know, as null."""
+    """JSON, lists of numbers on one line; what is not finite, which JSON does not know, as null."""
 
     def plain(x: Any) -> Any:
         if isinstance(x, dict):
@@ -35,4 +39,5 @@ def as_json_text(data: Any) -> str:
             return [plain(value) for value in x]
         return None if isinstance(x, float) and not math.isfinite(x) else x
 
-    return json.dumps(plain(data), indent=1, allow_nan=False)
+    text = json.dumps(plain(data), indent=1, allow_nan=False)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)

@@ -67,13 +67,14 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def _unmoved(comparison: Comparison) -> Iterator[str]:
+    """Of teams that did nothing else than the average firm, and of trained policies that did not."""
     for number, (name, team) in enumerate(comparison.teams.items(), 1):
         others = [role for role in ROLES if not isinstance(team[role], StatusQuo)]
         still = [role for role in others if comparison.tables[name].average_firm[role]]
-        if not still:
+        trained = [role for role in still if _trained_in(team[role]) is not None]
+        if (not trained and still != others) or not still:
             continue
-        who = f"team {number} ({one_line(name, 60)})" + ("" if still == others else f": {' and '.join(still)}")
-        trained = any(_trained_in(team[role]) is not None for role in still)
+        who = f"team {number} ({one_line(name, 60)})" + ("" if still == others else f": {' and '.join(trained)}")
         start = ": the greedy policy has not moved from its start" if trained else ""
         yield f"{who} did in every episode what the average firm does{start}"
 

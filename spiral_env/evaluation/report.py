@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -107,17 +108,27 @@ def as_text(comparison: Comparison, *, everything: bool = False) -> str:
     for name in METRICS if everything else SHOWN:
         for row in _rows(name, comparison, several):
             table.add_row(*row)
-    teams = [f"team {number}: {_described(team)}" for number, team in enumerate(comparison.teams.values(), 1)]
-    return "\n".join([title, *teams, "", table.text(_WIDTH), *(f"note: {line}" for line in notes(comparison))])
+    teams = [f"team {k}{_described(name, team)}" for k, (name, team) in enumerate(comparison.teams.items(), 1)]
+    said = [f"note: {line}" for line in notes(comparison)]
+    return "\n".join([title, *_wrapped(teams), "", table.text(_WIDTH), *_wrapped(said)])
 
 
-def _described(team: Mapping[str, Policy]) -> str:
-    """The policy of all roles, or those that are not the average firm's."""
+def _wrapped(lines: list[str]) -> Iterator[str]:
+    """Lines broken at spaces; a name that is longer stays whole."""
+    for line in lines:
+        yield textwrap.fill(line, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _described(name: str, team: Mapping[str, Policy]) -> str:
+    """The team's name, and the policy of all roles or those that are not the average firm's."""
     names = {role: one_line(team[role].name) for role in ROLES}
+    if set(names.values()) == {one_line(name)}:
+        return f": {one_line(name)}"
     if len(set(names.values())) == 1:
-        return names[ROLES[0]]
-    mixed = [f"{role} {name}" for role, name in names.items() if name != StatusQuo.name]
-    return f"{', '.join(mixed)}" + ("; others the average firm" if len(mixed) < len(ROLES) else "")
+        return f", {one_line(name)}: {names[ROLES[0]]}"
+    mixed = [f"{role} {policy}" for role, policy in names.items() if policy != StatusQuo.name]
+    others = "; others the average firm" if len(mixed) < len(ROLES) else ""
+    return f", {one_line(name)}: {', '.join(mixed)}{others}"
 
 
 def _rows(name: str, comparison: Comparison, several: bool) -> Iterator[list[str]]:
