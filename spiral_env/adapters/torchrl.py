@@ -10,7 +10,7 @@ import numpy as np
 from spiral_env.metrics import METRICS
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
-from spiral_env.scenarios.seeds import check_seed
+from spiral_env.scenarios.seeds import check_seed, check_split
 from spiral_env.spaces import agent_names, agent_role
 from spiral_env.vector_env import SpiralVectorEnv
 
@@ -137,6 +137,14 @@ class SpiralEnv(EnvBase):
         if self.batch.options.action_mode == "discrete":
             return Categorical(int(space.n), shape=shape, dtype=torch.int64, device=self.device)
         return _Levers(torch.as_tensor(space.nvec), shape=torch.Size([*shape, len(space.nvec)]), device=self.device)
+
+    def draw_from(self, split: str | None) -> None:
+        """Draw the worlds of all episodes that are opened from now on from another split.
+
+        Raises:
+            ValueError: there is no such split.
+        """
+        self.batch.split = check_split(split)
 
     def _set_seed(self, seed: int | None) -> None:
         """The next full reset opens the worlds of ``seed``, as ``vector_env`` does."""

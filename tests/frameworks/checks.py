@@ -24,7 +24,7 @@ from spiral_env.simulator.engine import Engine
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "frameworks"
 RESULTS = ROOT / "results" / "frameworks"
-MAX_EXAMPLE_LINES = 25
+MAX_EXAMPLE_LINES = 30
 
 
 def example_code(page: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from benchmarl.models import MlpConfig
 from torchrl.envs import EnvBase, PettingZooWrapper, SerialEnv
 
 import spiral_env
-from frameworks.checks import Record, episodes, replay, run_example, speeds, weights_of
-from spiral_env.adapters.benchmarl import SpiralTask
+from frameworks.checks import Record, all_distinct, episodes, replay, run_example, speeds, weights_of, worlds_opened
+from spiral_env.adapters.benchmarl import LogOutcomes, SpiralTask
+from spiral_env.metrics import METRICS
 from spiral_env.roles import ROLES
+from spiral_env.scenarios.seeds import TRAIN_SEEDS, row_seeds
 
 FRAMEWORK = {"title": "BenchMARL", "package": "benchmarl", "adapter": "spiral_env.adapters.benchmarl"}
 NUM_ENVS, MONTHS = 4, 60
@@ -42,10 +45,12 @@ class _Keep(Callback):
         self.batches.append(batch.clone())
 
 
-def _experiment(algorithm: Any, folder: Path, continuous: bool = False, **options: Any) -> tuple[Experiment, _Keep]:
+def _experiment(
+    algorithm: Any, folder: Path, continuous: bool = False, loggers: Sequence[str] = (), **options: Any
+) -> tuple[Experiment, _Keep]:
     config = ExperimentConfig.get_from_yaml()
     config.max_n_iters, config.max_n_frames, config.save_folder = 2, None, str(folder)
-    config.loggers, config.create_json, config.render = [], False, False
+    config.loggers, config.create_json, config.render = list(loggers), False, False
     config.prefer_continuous_actions = continuous
     config.on_policy_n_envs_per_worker = config.off_policy_n_envs_per_worker = NUM_ENVS
     config.on_policy_collected_frames_per_batch = config.off_policy_collected_frames_per_batch = NUM_ENVS * MONTHS
@@ -59,7 +64,7 @@ def _experiment(algorithm: Any, folder: Path, continuous: bool = False, **option
         model_config=MlpConfig.get_from_yaml(),
         seed=3,
         config=config,
-        callbacks=[kept],
+        callbacks=[kept, LogOutcomes()],
     )
     return made, kept
 
@@ -72,6 +77,7 @@ def test_the_example_trains(record: Record, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     ran = run_example("benchmarl", weights=lambda names: _parameters(names["experiment"]))
     record.trained(ran.before, ran.after)
+    assert list(tmp_path.rglob("scalars/eval_outcome_ecosystem_value.csv"))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,31 @@ def test_rewards_equal_ours_in_every_ecosystem(continuous: bool, record: Record,
         ended = episodes(months["next", "done"][e, :, 0])
         assert ended
         for episode, part in enumerate(ended):
-            record.same_returns(rewards[e, part], replay(3 + e, actions[e, part], episode, action_mode=mode))
+            seed = row_seeds(3, NUM_ENVS, "train")[e]
+            ours = replay(seed, actions[e, part], episode, action_mode=mode, split="train")
+            record.same_returns(rewards[e, part], ours)
+
+
+def test_training_and_evaluation_share_no_world_and_no_row_has_anothers(tmp_path: Path) -> None:
+    with worlds_opened() as opened:
+        experiment, _ = _experiment(IppoConfig, tmp_path, loggers=["csv"])
+        experiment.run()
+    all_distinct([seed for seed in opened if seed >= TRAIN_SEEDS[0]], "train", 3 * NUM_ENVS)
+    all_distinct([seed for seed in opened if seed < TRAIN_SEEDS[0]], "held_out", 2 * 2)
+
+
+def test_benchmarls_csv_shows_the_outcomes_of_training_and_of_evaluation(tmp_path: Path) -> None:
+    experiment, kept = _experiment(IppoConfig, tmp_path, loggers=["csv"])
+    experiment.run()
+    files = {path.stem: path.read_text() for path in tmp_path.rglob("scalars/*.csv")}
+    for name in METRICS:
+        lines = files[f"collection_outcome_{name}"].split()
+        assert len(lines) == 2
+        assert len(files[f"eval_outcome_{name}"].split()) == 2
+        ended = kept.batches[0]["next", "outcome"][kept.batches[0]["next", "done"][..., 0]]
+        assert float(lines[0].split(",")[1]) == pytest.approx(
+            ended[:, list(METRICS).index(name)].mean().item(), rel=1e-4
+        )
 
 
 def test_the_task_refuses_an_action_mode() -> None:

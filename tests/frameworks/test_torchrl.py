@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,16 @@ import torch
 from tensordict import TensorDictBase
 from tensordict.nn import TensorDictModule, TensorDictSequential
 from torchrl.envs import EnvBase, ParallelEnv, PettingZooWrapper, SerialEnv
-from torchrl.envs.utils import check_env_specs
-from torchrl.modules import MLP, ProbabilisticActor
+from torchrl.envs.utils import ExplorationType, check_env_specs, set_exploration_type
+from torchrl.modules import MLP, NormalParamExtractor, ProbabilisticActor
+from torchrl.record.loggers import CSVLogger
 
 import spiral_env
-from frameworks.checks import Record, episodes, replay, run_example, speeds
-from spiral_env.adapters.torchrl import SpiralEnv
+from frameworks.checks import Record, all_distinct, episodes, replay, run_example, speeds, worlds_opened
+from spiral_env.adapters.torchrl import SpiralEnv, outcomes
+from spiral_env.metrics import HEADLINES, METRICS
 from spiral_env.roles import ROLES
+from spiral_env.scenarios.seeds import TRAIN_SEEDS, row_seeds
 
 FRAMEWORK = {"title": "TorchRL", "package": "torchrl", "adapter": "spiral_env.adapters.torchrl"}
 MODES = ("multi_discrete", "discrete", "continuous")
@@ -46,8 +50,15 @@ def _joined(months: TensorDictBase, name: str) -> np.ndarray:
 
 def test_the_example_trains(record: Record) -> None:
     # The policy is built after the losses it is made of.
-    ran = run_example("torchrl", weights=lambda names: (names["policy"], dict(names["losses"].named_parameters()))[1])
+    with worlds_opened() as opened:
+        ran = run_example(
+            "torchrl", weights=lambda names: (names["policy"], dict(names["losses"].named_parameters()))[1]
+        )
     record.trained(ran.before, ran.after)
+    judged = opened.index(next(seed for seed in opened if seed < TRAIN_SEEDS[0]))
+    all_distinct(opened[:judged], "train", 5 * 16)
+    all_distinct(opened[judged:], "held_out", 16)
+    assert ran.names["scores"]["ecosystem_value"] > 0.0
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -65,7 +76,8 @@ def test_one_group_holds_all_agents_in_order(mode: str) -> None:
     check_env_specs(env)
     env.set_seed(9)
     months = env.rollout(20)
-    ours = replay(10, months["agents", "action"][1].numpy(), action_mode=mode, homogenize=True)
+    seed = row_seeds(9, 2, "train")[1]
+    ours = replay(seed, months["agents", "action"][1].numpy(), action_mode=mode, homogenize=True, split="train")
     np.testing.assert_array_equal(months["next", "agents", "reward"][1, ..., 0].numpy(), ours.astype(np.float32))
     with pytest.raises(ValueError, match="homogenize must be True"):
         SpiralEnv("baseline-v0", one_group=True)
@@ -85,7 +97,8 @@ def test_rewards_equal_ours_over_two_episodes_of_two_ecosystems(mode: str, recor
         ended = episodes(months["next", "done"][ecosystem, :, 0])
         assert len(ended) >= 2
         for episode, part in enumerate(ended):
-            ours = replay(7 + ecosystem, actions[ecosystem, part], episode, action_mode=mode)
+            seed = row_seeds(7, 2, "train")[ecosystem]
+            ours = replay(seed, actions[ecosystem, part], episode, action_mode=mode, split="train")
             record.same_returns(rewards[ecosystem, part], ours)
 
 
@@ -103,8 +116,8 @@ def test_a_partial_reset_opens_the_next_episode_of_those_rows_only() -> None:
     first = env.reset()
     chosen = torch.tensor([[False], [True], [False]])
     again = env.reset(first.clone().set("_reset", chosen))
-    plain = spiral_env.parallel_env("baseline-v0")
-    plain.reset(seed=6)
+    plain = spiral_env.parallel_env("baseline-v0", split="train")
+    plain.reset(seed=row_seeds(5, 3, "train")[1])
     observations, _ = plain.reset()
     np.testing.assert_array_equal(again["it", "observation"][1, 0].numpy(), observations["it_0"])
     for row in (0, 2):
@@ -132,6 +145,84 @@ def test_random_actions_use_every_level_of_every_lever_equally() -> None:
             shares = torch.bincount(levels[:, lever], minlength=count) / len(levels)
             assert len(shares) == count
             assert (shares - 1 / count).abs().max() < 0.1
+
+
+def _gaussian(env: EnvBase) -> TensorDictSequential:
+    """TorchRL's plain Gaussian a role, which knows no bounds."""
+    actors = []
+    for role in ROLES:
+        width = env.observation_spec[role, "observation"].shape[-1]
+        net = torch.nn.Sequential(MLP(width, 10, num_cells=[8]), NormalParamExtractor())
+        parameters = [(role, "loc"), (role, "scale")]
+        module = TensorDictModule(net, in_keys=[(role, "observation")], out_keys=parameters)
+        keys = {"loc": parameters[0], "scale": parameters[1]}
+        actors.append(
+            ProbabilisticActor(module, keys, [(role, "action")], distribution_class=torch.distributions.Normal)
+        )
+    return TensorDictSequential(*actors)
+
+
+def test_a_default_gaussian_policy_plays_and_is_clipped_to_the_bounds() -> None:
+    env = SpiralEnv("baseline-v0", num_envs=2, action_mode="continuous", seed=3)
+    with torch.no_grad(), set_exploration_type(ExplorationType.RANDOM):
+        months = env.rollout(20, _gaussian(env))
+    actions = _joined(months, "action")
+    assert actions.min() < 0.0
+    assert actions.max() > 1.0
+    assert not env.action_spec.is_in(months.select(*env.action_keys)[:, 0])
+    seed = row_seeds(3, 2, "train")[0]
+    ours = replay(seed, actions[0].clip(0.0, 1.0), action_mode="continuous", split="train")
+    np.testing.assert_array_equal(_joined(months["next"], "reward")[0, ..., 0], ours.astype(np.float32))
+
+
+def test_actions_that_carry_gradients_are_taken() -> None:
+    env = SpiralEnv("baseline-v0", num_envs=2, action_mode="continuous")
+    chosen = env.rand_action(env.reset())
+    for role in ROLES:
+        chosen[role, "action"].requires_grad_()
+    assert torch.isfinite(env.step(chosen)["next", "sme", "reward"]).all()
+
+
+def test_specs_hold_the_actions_and_nothing_beyond_their_bounds() -> None:
+    env = SpiralEnv("baseline-v0", num_envs=2, action_mode="continuous")
+    for role in ROLES:
+        spec = env.action_spec[role, "action"]
+        assert (spec.space.low == 0.0).all()
+        assert (spec.space.high == 1.0).all()
+        assert not env.action_spec_unbatched[role, "action"].is_in(torch.full(spec.shape[1:], 1.01))
+
+
+@pytest.mark.parametrize("copies", [SerialEnv, ParallelEnv])
+def test_no_two_rows_of_any_copy_share_a_world(copies: Any) -> None:
+    env = copies(2, lambda: SpiralEnv("baseline-v0", num_envs=4, max_cycles=2))
+    env.set_seed(5)
+    openings = [env.reset()["sme", "observation"] for _ in range(3)]
+    rows = torch.cat(openings).reshape(2 * 4 * 3, -1)
+    assert len(torch.unique(rows, dim=0)) == len(rows)
+    env.close()
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_every_episode_is_of_a_world_of_its_own_in_its_split(split: str) -> None:
+    with worlds_opened() as opened:
+        env = SpiralEnv("baseline-v0", num_envs=8, max_cycles=3, split=split, seed=1)
+        env.rollout(12, break_when_any_done=False)
+        env.rollout(12, break_when_any_done=False)
+    all_distinct(opened, split, 8 * 8)
+
+
+def test_torchrls_logger_shows_the_outcome_of_the_episodes_that_ended(tmp_path: Path) -> None:
+    env = SpiralEnv("baseline-v0", num_envs=4, max_cycles=6, seed=2)
+    assert outcomes(env.rollout(5)) == {}
+    months = env.rollout(6)
+    told = env.batch.metrics()
+    logger = CSVLogger("run", log_dir=str(tmp_path))
+    for name, value in outcomes(months).items():
+        logger.log_scalar(f"outcome/{name}", value, step=1)
+    written = {path.stem: path.read_text() for path in (tmp_path / "run" / "scalars" / "outcome").glob("*.csv")}
+    assert written.keys() == METRICS.keys()
+    for name in HEADLINES:
+        assert float(written[name].split(",")[1]) == pytest.approx(told[name].mean(), rel=1e-5)
 
 
 def test_a_closed_environment_closes_its_batch() -> None:
