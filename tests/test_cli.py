@@ -10,63 +10,55 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import Ended, refused, spiral
+
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--set", "num_envs=3", "--set", "num_steps=60", "--set", "hidden=8", "--set", "minibatches=4"]
 
 
-def _spiral(*arguments: str, absent: str = "") -> subprocess.CompletedProcess[str]:
+def _without(absent: str, *arguments: str) -> Ended:
     """``spiral arguments`` in a process of its own, in which the module ``absent`` cannot be imported."""
-    block = f"sys.modules[{absent!r}] = None" if absent else ""
-    program = f"import sys\n{block}\nsys.argv[0] = 'spiral'\nfrom spiral_env.commands import main\nmain()"
+    program = f"import sys\nsys.modules[{absent!r}] = None\nfrom spiral_env.commands import main\nmain()"
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-
-
-def _refused(*arguments: str, absent: str = "") -> str:
-    done = _spiral(*arguments, absent=absent)
-    assert (done.returncode, done.stdout) == (2, "")
-    # On a fresh machine the first command also tells that it compiles.
-    lines = [line for line in done.stderr.splitlines() if line and not line.startswith("spiral_env: compiling")]
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
-    return lines[0]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run with one network a role."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    done = _spiral(
+    done = spiral(
         "train", "--algo", "sb3-ppo", "--set", "policy=per_role", "--timesteps", "1", "--out", str(folder), *TINY
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["run", "stored", "in", str(folder)]
+    assert done.code == 0, done.err
+    assert done.out.split() == ["run", "stored", "in", str(folder)]
     return folder
 
 
 def test_a_run_is_trained_evaluated_plotted_and_refused_twice(run: Path) -> None:
-    assert "already holds a run" in _refused("train", "--algo", "sb3-ppo", "--out", str(run), *TINY)
-    done = _spiral("evaluate", "--it", str(run), "--sme", "scripted", "--episodes", "2", "--json")
-    team = json.loads(done.stdout)["teams"]["mix"]
+    assert "already holds a run" in refused("train", "--algo", "sb3-ppo", "--out", str(run), *TINY)
+    done = spiral("evaluate", "--it", str(run), "--sme", "scripted", "--episodes", "2", "--json")
+    team = json.loads(done.out)["teams"]["mix"]
     assert {role: x["spec"] for role, x in team["policies"].items()} == {
         "it": str(run), "business": "status_quo", "finance": "status_quo", "sme": "scripted"
     }  # fmt: skip
-    drawn = json.loads(_spiral("plot", str(run), "--json").stdout)["files"]
+    drawn = json.loads(spiral("plot", str(run), "--json").out)["files"]
     assert [Path(x).name for x in drawn] == ["learning_curve.png", "lever_use.png"]
     assert all(Path(x).read_bytes().startswith(b"\x89PNG") for x in drawn)
 
 
 def test_a_run_is_resumed_only_as_it_was(run: Path, tmp_path: Path) -> None:
-    done = _spiral("train", "--out", str(run), "--resume", "--json")
-    assert json.loads(done.stdout) == {"run": str(run)}
-    assert "gamma must stay 0.99" in _refused("train", "--out", str(run), "--resume", "--set", "gamma=0.5")
-    assert "holds no run to resume" in _refused("train", "--out", str(tmp_path / "none"), "--resume")
+    done = spiral("train", "--out", str(run), "--resume", "--json")
+    assert json.loads(done.out) == {"run": str(run)}
+    assert "gamma must stay 0.99" in refused("train", "--out", str(run), "--resume", "--set", "gamma=0.5")
+    assert "holds no run to resume" in refused("train", "--out", str(tmp_path / "none"), "--resume")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_rollout_is_written_month_by_month(suffix: str, tmp_path: Path) -> None:
     out = tmp_path / f"months{suffix}"
-    rows = json.loads(_spiral("rollout", "--out", str(out), "--seed", "3", "--json").stdout)
+    rows = json.loads(spiral("rollout", "--out", str(out), "--seed", "3", "--json").out)
     assert [row["month"] for row in rows] == list(range(1, len(rows) + 1))
     if suffix == ".csv":
         with out.open(newline="") as file:
@@ -100,7 +92,7 @@ def test_the_module_is_the_command() -> None:
         (("train", "--out", "RUN", "--scenario", "nope"), "scenario must be"),
         (("train", "--out", "RUN", "--device", "tpu"), "device must be"),
         (("train", "--out", "RUN", "--config", "no.toml"), "config no.toml cannot be read"),
-        (("plot", "RUN"), "cannot be read"),
+        (("plot", "RUN"), "run must be the folder of a trained run"),
         (("info", "--role", "auditor"), "role must be one of"),
         (("sweep", "--out", "RUN", "--resume", "--episodes", "5"), "--episodes must be left out with --resume"),
         (("sweep", "--out", "RUN", "--set-range", "algo=ippo,es"), "ranges cannot name 'algo'"),
@@ -108,7 +100,7 @@ def test_the_module_is_the_command() -> None:
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(arguments: tuple[str, ...], named: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert named in _refused(*(str(run) if x == "RUN" else x for x in arguments))
+    assert named in refused(*(str(run) if x == "RUN" else x for x in arguments))
     assert not run.exists()
 
 
@@ -129,24 +121,24 @@ def test_a_mistake_is_one_line_and_nothing_is_written(arguments: tuple[str, ...]
 def test_a_scenario_file_with_a_fault_is_one_line(text: str, named: str, tmp_path: Path) -> None:
     file = tmp_path / "world.toml"
     file.write_text(f'extends = "baseline-v0"\n{text}\n')
-    assert named in _refused("scenarios", "validate", str(file))
+    assert named in refused("scenarios", "validate", str(file))
 
 
 def test_one_episode_has_no_interval_and_json_no_infinity() -> None:
-    told = json.loads(_spiral("evaluate", "--compare", "uniform", "--episodes", "1", "--json").stdout)
+    told = json.loads(spiral("evaluate", "--compare", "uniform", "--episodes", "1", "--json").out)
     assert told["teams"]["uniform"]["metrics"]["trust"]["interval95"] == [None, None]
 
 
 def test_a_role_is_explained() -> None:
-    told = json.loads(_spiral("info", "--role", "it", "--json").stdout)
+    told = json.loads(spiral("info", "--role", "it", "--json").out)
     assert [x["name"] for x in told["levers"]] == ["edge", "core", "internal", "scanning", "threat_intel"]
-    assert {"name", "unit", "low", "high"} == told["observation"][0].keys()
-    assert "levers of it" in _spiral("info", "--role", "it").stdout
+    assert {"name", "unit", "low", "high"} <= told["observation"][0].keys()
+    assert "levers of it" in spiral("info", "--role", "it").out
 
 
 def test_a_broken_checkpoint_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "policy.json").write_bytes(b"\x80\x04\x95")
-    assert f"checkpoint {tmp_path / 'policy.json'} is no usable JSON" in _refused("evaluate", "--sme", str(tmp_path))
+    assert f"checkpoint {tmp_path / 'policy.json'} is no usable JSON" in refused("evaluate", "--sme", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -154,13 +146,15 @@ def test_a_broken_checkpoint_is_one_line(tmp_path: Path) -> None:
     [
         ("torch", ("train", "--out", "RUN")),
         ("stable_baselines3", ("train", "--out", "RUN", "--algo", "sb3-ppo")),
-        ("matplotlib", ("plot", "RUN")),
         ("pyarrow", ("rollout", "--out", "RUN.parquet")),
     ],
 )
 def test_a_missing_extra_is_named(absent: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
     run = str(tmp_path / "run")
-    line = _refused(*(x.replace("RUN", run) for x in arguments), absent=absent)
+    ended = _without(absent, *(x.replace("RUN", run) for x in arguments))
+    line = ended.err.splitlines()[-1]
+    assert ended.code == 2
+    assert line.startswith("error: ")
     assert absent in line
     assert "pip install 'spiral-env[train]'" in line
     assert list(tmp_path.iterdir()) == []
@@ -177,5 +171,5 @@ def test_a_missing_extra_is_named(absent: str, arguments: tuple[str, ...], tmp_p
 def test_an_output_below_a_file_is_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    assert str(file) in _refused(*(x.replace("BELOW", str(file / "x")) for x in arguments))
+    assert str(file) in refused(*(x.replace("BELOW", str(file / "x")) for x in arguments))
     assert file.read_text() == ""

@@ -228,7 +228,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     values: dict[str, Any] = {}
     if path is not None:
         what = f"config {path}"
-        values = parse_toml(read_file(path, _MAX_CONFIG_BYTES, what), what)
+        values = parse_toml(read_file(path, _MAX_CONFIG_BYTES, "config"), what)
     values |= overrides or {}
     check_names(values, "config")
     algo = values.get("algo")

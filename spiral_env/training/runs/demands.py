@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spiral_env.core.params import PARAMS_DTYPE
 from spiral_env.core.state import capacity_for, state_dtype
-from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
+from spiral_env.roles import FEATURES, MAX_LEVERS, NUM_LEVERS, ROLES
 
 if TYPE_CHECKING:
     from spiral_env.training.runs.config import TrainConfig
@@ -56,19 +56,20 @@ def needed_bytes(config: TrainConfig) -> int:
     """Memory that the run needs at least: records, a rollout or a generation's noise, networks and their gradients."""
     world, envs = config.world, config.num_envs
     agents = dict.fromkeys(ROLES, 1) | {"sme": world.num_smes}
-    record = state_dtype(capacity_for(world.num_smes, int(world.value("num_services")))).itemsize  # type: ignore[arg-type]
+    capacity = capacity_for(world.num_smes, int(world.value("num_services")))  # type: ignore[arg-type]
+    record = state_dtype(capacity, tuple(NUM_LEVERS.items())).itemsize
     batch = envs * (record + PARAMS_DTYPE.itemsize)
     parameters = {role: _parameters(len(FEATURES[role]), config) for role in ROLES}
     if config.algo == "es":
         groups = {role: 1 if config.reward_mode == "cooperative" else n for role, n in agents.items()}
         return batch + sum(4 * parameters[role] * (3 + envs // 2 * groups[role]) for role in ROLES)
-    row = {role: 4 * (2 * len(FEATURES[role]) + 2 * NUM_LEVERS + 12) for role in ROLES}
+    row = {role: 4 * (2 * len(FEATURES[role]) + 2 * NUM_LEVERS[role] + 12) for role in ROLES}
     rollout = envs * config.num_steps * sum(n * row[role] for role, n in agents.items())
     return batch + rollout + sum(4 * x * (6 + 2 * config.gradient_pieces) for x in parameters.values())
 
 
 def _parameters(inputs: int, config: TrainConfig) -> int:
-    widths = [inputs, *[config.hidden] * config.layers, 3 * NUM_LEVERS]
+    widths = [inputs, *[config.hidden] * config.layers, 3 * MAX_LEVERS]
     return sum((a + 1) * b for a, b in itertools.pairwise(widths))
 
 
