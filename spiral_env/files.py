@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from spiral_env.text import one_line
 
@@ -269,24 +269,28 @@ def _number(text: str) -> float:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, wait: bool | float = True) -> Iterator[None]:
     """Hold the lock of a file, made if missing, in which the holder writes who it is; it ends with the process.
 
     Locks nothing where the file system knows no locks.
 
     Args:
         path: the lock's file; its folder must exist.
-        wait: for another holder to end, rather than raise.
+        wait: for another holder to end, or so many seconds at most, rather than raise.
 
     Raises:
         BlockingIOError: another process, or another block of this one, holds it; the message says who.
         OSError: the file cannot be made.
     """
+    end = time.monotonic() + (math.inf if wait is True else wait)
     with _named_after(path):
         file = open(os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666), "r+b", buffering=0)  # noqa: SIM115
     with file:
-        if not _take(file.fileno(), wait):
-            _refuse(path, file.read(200))
+        while not _take(file.fileno()):
+            if time.monotonic() >= end:
+                holder = file.read(200).decode(errors="replace").strip() or "another process"
+                raise BlockingIOError(11, f"in use by {holder}", os.fspath(path))
+            time.sleep(0.02)
         who = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
         with suppress(OSError):
             file.truncate(0)
@@ -294,31 +298,22 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         yield
 
 
-def _refuse(path: Path, who: bytes) -> NoReturn:
-    holder = who.decode(errors="replace").strip() or "another process"
-    raise BlockingIOError(11, f"in use by {holder}", os.fspath(path))
-
-
-def _take(descriptor: int, wait: bool) -> bool:
+def _take(descriptor: int) -> bool:
     """Lock an open file; false where another holds it. The lock ends when the file is closed."""
     if fcntl is not None:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:
             return True
-    while fcntl is None and msvcrt is not None:  # pragma: no cover (Windows)
+    elif msvcrt is not None:  # pragma: no cover (Windows)
         # There, what is locked cannot be read: a byte beyond the text of who holds it.
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
         except OSError:
-            if not wait:
-                return False
-            time.sleep(0.1)
-        else:
-            break
+            return False
         finally:
             os.lseek(descriptor, 0, os.SEEK_SET)
     return True

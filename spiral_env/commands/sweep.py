@@ -55,11 +55,16 @@ def sweep(
         raise SystemExit(130) from None
     data = sweeping.summary(out)
     emit(as_json, data, _trial_table(data))
+    failed = [row for row in data["trials"] if row["state"] == "fail"]
+    if failed and len(failed) == len(data["trials"]):
+        raise ValueError(f"every one of {len(failed)} trials failed, the first: {failed[0]['reason']}")
 
 
 def _trial_table(data: dict[str, Any]) -> Table:
-    rows = [{k: v for k, v in row.items() if k not in ("run", "last_rung")} for row in data["trials"]]
-    table = Table(list(rows[0]) if rows else ["trial"], title=f"best: {data['best']}")
+    hidden = {"run", "last_rung"} | ({"reason"} if not any(row["reason"] for row in data["trials"]) else set())
+    rows = [{k: v for k, v in row.items() if k not in hidden} for row in data["trials"]]
+    title = data["note"] or f"best: {data['best']}"
+    table = Table(list(rows[0]) if rows else ["trial"], title=title)
     for row in rows:
         table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
     return table

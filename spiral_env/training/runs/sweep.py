@@ -1,17 +1,18 @@
 """Search of hyperparameters with Optuna: a study in one SQLite file, a run in a folder for every trial.
 
-A sweep's folder holds ``sweep.json`` (what was asked for), ``study.db``, ``trials/<number>/`` (runs as of
-``spiral train``) and ``best.toml`` (a config for ``spiral train --config``). A trial is owned by the process that holds
-its lock; locks end with their process, so whoever comes next goes on with the runs of the dead.
+A sweep's folder holds ``sweep.json`` (what was asked for), ``scenario.toml`` (the resolved world), ``study.db``,
+``trials/<number>/`` (runs as of ``spiral train``) and ``best.toml`` (a config for ``spiral train --config``). A trial
+is owned by the process that holds its lock; locks end with their process, so whoever comes next goes on with the runs
+of the dead. A trial that fails is a failed trial, with its reason; the sweep goes on.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -26,12 +27,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from spiral_env.agents import load_policy
 from spiral_env.evaluation import run_episodes
-from spiral_env.files import write_atomically
+from spiral_env.files import locked, parse_json, read_file, write_atomically
 from spiral_env.roles import ROLES
+from spiral_env.scenarios import Scenario, scenario_ids
+from spiral_env.text import one_line
 from spiral_env.training import train
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.ranges import Ranges, check_ranges, plain, ranges_from, start_point, suggest
-from spiral_env.training.runs.run import Diverged, Report, lived_seconds
+from spiral_env.training.runs.run import Report, lived_seconds
+from spiral_env.training.runs.study import StudyError, create_study, open_study, study_errors
 
 __all__ = ["SweepConfig", "run_trial", "summary", "sweep"]
 
@@ -39,7 +43,12 @@ MEASURE = "ecosystem_value"
 RUNGS = 10
 """How often in a run its value is told to the pruner."""
 EVALUATION_SEED = 80_000
-"""First seed of the episodes that score a trial; tables in ``results/`` use others."""
+"""First of the held-out seeds that score a trial, where a world has so many; tables in ``results/`` use others."""
+_LIMITS = {"trials": 100_000, "episodes": 1_000_000, "workers": 256}
+_MAX_BYTES = 10_000_000
+_STARTS = 5
+"""A trial whose process was killed so often without getting on is a failed one."""
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -61,11 +70,32 @@ class SweepConfig:
     prune: bool = True
 
     def __post_init__(self) -> None:
-        """Every range must fit the base, every number must be positive."""
+        """Every range must fit the base, every number its bounds, and the world must have seeds enough to score."""
         check_ranges(self.base, self.ranges)
         for name in ("trials", "episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+            _check_count(name, getattr(self, name))
+        if not isinstance(self.prune, bool):
+            raise TypeError(f"prune must be true or false, got {self.prune!r}")
+        evaluation_seed(self.base.world, self.episodes)
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if not 1 <= value <= _LIMITS[name]:
+        raise ValueError(f"{name} must be in [1, {_LIMITS[name]:,}], got {value}")
+
+
+def evaluation_seed(world: Scenario, episodes: int) -> int:
+    """Where in a world's held-out seeds those that score a trial begin: the last ones of a world that has few.
+
+    Raises:
+        ValueError: there are fewer than ``episodes``.
+    """
+    low, high = world.held_out_seeds
+    if episodes > high - low:
+        raise ValueError(f"episodes must be at most the {high - low} held-out seeds of {world.id}, got {episodes}")
+    return min(EVALUATION_SEED, high - low - episodes)
 
 
 def run_trial(config: TrainConfig, folder: Path, episodes: int = 200, report: Report | None = None) -> float | None:
@@ -86,7 +116,8 @@ def run_trial(config: TrainConfig, folder: Path, episodes: int = 200, report: Re
     if stopped:
         return None
     team = {role: load_policy(str(folder), role) for role in ROLES}
-    table = run_episodes(config.scenario, team, episodes, EVALUATION_SEED, reward_mode=config.reward_mode)
+    first = evaluation_seed(config.world, episodes)
+    table = run_episodes(config.world, team, episodes, first, reward_mode=config.reward_mode)
     return float(table.metrics[MEASURE].mean())
 
 
@@ -109,19 +140,18 @@ def sweep(
         OSError: the folder cannot be written, or a worker was killed.
         KeyboardInterrupt: Ctrl-C, after all runs in hand were stored.
     """
-    if workers < 1:
-        raise ValueError(f"workers must be >= 1, got {workers}")
+    _check_count("workers", workers)
     _open(folder, config, trials)
     if spread is not None:
         spread(_away(folder.resolve()), range(workers))
         return folder
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, _cores() // workers)
     if workers == 1:
         _work(folder, threads, quiet, _never)
         return folder
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    with ProcessPoolExecutor(workers, context, _start_worker, (stop, os.getpid())) as pool:
+    stop, (alive, parent) = context.Event(), context.Pipe(duplex=False)
+    with parent, alive, ProcessPoolExecutor(workers, context, _start_worker, (stop, alive)) as pool:
         jobs = [pool.submit(_work, folder, threads, quiet) for _ in range(workers)]
         try:
             for job in jobs:
@@ -132,6 +162,13 @@ def sweep(
             # Whatever ended the wait, the others store what they have.
             stop.set()
     return folder
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _away(folder: Path) -> Callable[[int], None]:
@@ -150,70 +187,99 @@ def _never() -> bool:
 _ended: Callable[[], bool] = _never
 
 
-def _start_worker(stop: Any, parent: int) -> None:
+def _start_worker(stop: Any, alive: Any) -> None:
     """A worker hears of Ctrl-C from its parent alone, and ends with it."""
     global _ended
-    os.setsid()
+    if hasattr(os, "setsid"):
+        os.setsid()
+    _ended = stop.is_set
+    threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
 
-    def ended() -> bool:
-        return bool(stop.is_set()) or os.getppid() != parent
 
-    _ended = ended
+def _end_with_parent(alive: Any) -> None:
+    """Wait for the pipe's other end, which the parent alone holds, to close; the run's stored state is whole."""
+    try:
+        alive.recv()
+    except (EOFError, OSError):
+        os._exit(1)
 
 
 def _open(folder: Path, config: SweepConfig | None, trials: int | None) -> None:
+    """Store what is asked for, or check what is stored; the study is there afterwards."""
     path = folder / "sweep.json"
     if config is None:
-        if trials is not None:
-            _write(path, replace(_stored(folder), trials=trials))
-        _stored(folder)
-        return
-    if path.exists():
-        raise ValueError(f"folder {folder} already holds a sweep; choose another --out, or --resume it")
-    (folder / "trials").mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(storage=_storage(folder), study_name="sweep", direction="maximize", load_if_exists=True)
-    if not study.trials:
-        study.enqueue_trial(start_point(config.base, config.ranges))
-    _write(path, config)
+        stored = _stored(folder)
+        if trials is not None and trials != stored.trials:
+            _write(folder, replace(stored, trials=trials))
+    else:
+        if path.exists():
+            raise ValueError(f"folder {folder} already holds a sweep; choose another --out, or --resume it")
+        if (folder / "study.db").exists():
+            raise ValueError(f"folder {folder} holds a study.db but no sweep; choose another --out")
+        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "scenario.toml", config.base.world.to_toml())
+        _write(folder, config)
+    with _held(folder):
+        # A sweep that was killed right at its start has no study yet.
+        if not (folder / "study.db").exists() and not any((folder / "trials").glob("*")):
+            stored = _stored(folder)
+            create_study(folder, start_point(stored.base, stored.ranges))
+    open_study(folder)
 
 
-def _write(path: Path, config: SweepConfig) -> None:
-    values = {"base": asdict(config.base), "ranges": plain(config.ranges), "trials": config.trials}
-    write_atomically(path, json.dumps(values | {"episodes": config.episodes, "prune": config.prune}, indent=1).encode())
+def _write(folder: Path, config: SweepConfig) -> None:
+    values: dict[str, Any] = {
+        "base": asdict(config.base),
+        "scenario_hash": config.base.world.hash,
+        "ranges": plain(config.ranges),
+    }
+    values |= {"trials": config.trials, "episodes": config.episodes, "prune": config.prune}
+    write_atomically(folder / "sweep.json", json.dumps(values, indent=1))
 
 
 def _stored(folder: Path) -> SweepConfig:
+    """What was asked for, in the world that is stored with it."""
     try:
-        values = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        return SweepConfig(**values | {"base": TrainConfig(**values["base"]), "ranges": ranges_from(values["ranges"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"folder {folder} holds no sweep to resume: {error}") from None
-
-
-def _storage(folder: Path) -> optuna.storages.RDBStorage:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    options = {"connect_args": {"timeout": 60}}
-    return optuna.storages.RDBStorage(f"sqlite:///{folder.resolve()}/study.db", engine_kwargs=options)
+        values = parse_json(read_file(folder / "sweep.json", _MAX_BYTES, "sweep"), "sweep.json")
+        began = values.pop("scenario_hash")
+        base = TrainConfig(**values.pop("base") | {"scenario": str(folder / "scenario.toml")})
+        if base.world.hash != began:
+            raise ValueError(f"scenario.toml must be as the sweep began, of hash {began!r}, got {base.world.hash}")
+        return SweepConfig(base=base, ranges=ranges_from(values.pop("ranges")), **values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"folder {folder} holds no sweep to resume: {one_line(error, 300)}") from None
 
 
 def _study(folder: Path, config: SweepConfig) -> optuna.Study:
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if config.prune:
         pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
-    return optuna.load_study(study_name="sweep", storage=_storage(folder), pruner=pruner)
+    return open_study(folder, pruner)
 
 
 @contextmanager
-def _locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold a file's lock; false where another process holds it and ``wait`` is off."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the sweep's lock, which nobody does for long.
+
+    Raises:
+        ValueError: somebody does.
+    """
+    try:
+        with locked(folder / "lock", wait=_PATIENCE):
+            yield
+    except BlockingIOError as error:
+        raise StudyError(f"sweep in {folder} is {error.strerror}") from None
+
+
+@contextmanager
+def _owned(run: Path) -> Iterator[bool]:
+    """Hold a trial's lock; false where another process plays it."""
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(run / "lock", wait=False):
+            yield True
+    except BlockingIOError:
+        yield False
 
 
 def _run_folder(folder: Path, number: int) -> Path:
@@ -222,21 +288,33 @@ def _run_folder(folder: Path, number: int) -> Path:
 
 def _ask(study: optuna.Study, config: SweepConfig, folder: Path) -> int | None:
     """Number of the next trial: one whose process has ended, else a new one; None when there are enough."""
-    with _locked(folder / "lock", wait=True):
-        trials = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.WAITING]
-        for t in trials:
-            if t.state == TrialState.RUNNING:
-                with _locked(_run_folder(folder, t.number) / "lock", wait=False) as free:
-                    if free:
-                        return t.number
-        if len(trials) >= config.trials:
-            return None
-        # The n-th proposal depends on the seed and on what is known, not on which process asks.
-        seed = int(np.random.SeedSequence([config.base.seed, len(trials)]).generate_state(1)[0])
-        study.sampler = optuna.samplers.TPESampler(seed=seed)
-        trial = study.ask()
-        suggest(trial, config.base, config.ranges)
-        return trial.number
+    with _held(folder), study_errors(folder):
+        while True:
+            trials = [t for t in study.get_trials(deepcopy=False) if t.state != TrialState.WAITING]
+            for t in trials:
+                if t.state == TrialState.RUNNING:
+                    with _owned(_run_folder(folder, t.number)) as free:
+                        if free:
+                            return t.number
+            if len(trials) >= config.trials:
+                return None
+            # The n-th proposal depends on the seed and on what is known, not on which process asks.
+            seed = int(np.random.SeedSequence([config.base.seed, len(trials)]).generate_state(1)[0])
+            study.sampler = optuna.samplers.TPESampler(seed=seed)
+            trial = study.ask()
+            try:
+                suggest(trial, config.base, config.ranges)
+            except (TypeError, ValueError) as error:
+                _fail(study, trial.number, error)
+            else:
+                return trial.number
+
+
+def _fail(study: optuna.Study, number: int, reason: object) -> None:
+    """A failed trial, with the reason beside it."""
+    trial = Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
+    trial.set_user_attr("reason", one_line(reason, 300) or type(reason).__name__)
+    study.tell(number, state=TrialState.FAIL)
 
 
 def _work(folder: Path, threads: int, quiet: bool, ended: Callable[[], bool] | None = None) -> None:
@@ -245,9 +323,9 @@ def _work(folder: Path, threads: int, quiet: bool, ended: Callable[[], bool] | N
     config = _stored(folder)
     study = _study(folder, config)
     while (number := _ask(study, config, folder)) is not None:
-        with _locked(_run_folder(folder, number) / "lock", wait=False) as mine:
+        with _owned(_run_folder(folder, number)) as mine:
             if mine and study.trials[number].state == TrialState.RUNNING:
-                _play(study, number, folder, config, _Rungs(study, number, ended), threads)
+                _play(study, number, folder, config, _Rungs(study, number, folder, ended), threads)
                 if not quiet:
                     print(_line(study, number), file=sys.stderr, flush=True)
 
@@ -255,7 +333,8 @@ def _work(folder: Path, threads: int, quiet: bool, ended: Callable[[], bool] | N
 class _Rungs:
     """Tells the study how a run goes, and the run when to stop."""
 
-    def __init__(self, study: optuna.Study, number: int, ended: Callable[[], bool]) -> None:
+    def __init__(self, study: optuna.Study, number: int, folder: Path, ended: Callable[[], bool]) -> None:
+        self.folder = folder
         frozen = study.trials[number]
         self.trial = Trial(study, frozen._trial_id)
         self.step = max(frozen.intermediate_values, default=0)
@@ -268,36 +347,68 @@ class _Rungs:
             self.values.append(figures[f"outcome/{MEASURE}"])
         step = int(share * RUNGS)
         if step > self.step and self.values and step < RUNGS:
-            self.trial.report(float(np.mean(self.values)), step)
+            with study_errors(self.folder):
+                self.trial.report(float(np.mean(self.values)), step)
+                self.pruned = self.trial.should_prune()
             self.step, self.values = step, []
-            self.pruned = self.trial.should_prune()
         return self.pruned or self.ended()
 
 
 def _play(study: optuna.Study, number: int, folder: Path, config: SweepConfig, rungs: _Rungs, threads: int) -> None:
-    """Run a trial and tell the study; a run that Ctrl-C ends stays open."""
-    resolved = replace(suggest(rungs.trial, config.base, config.ranges), env_threads=threads)
+    """Run a trial and tell the study; a run that Ctrl-C or the machine ends stays open."""
+    run = _run_folder(folder, number)
     try:
-        value = run_trial(resolved, _run_folder(folder, number), config.episodes, rungs)
-    except Diverged:
-        study.tell(number, state=TrialState.FAIL)
+        resolved = replace(suggest(rungs.trial, config.base, config.ranges), env_threads=threads)
+        with _counted(rungs.trial, run):
+            value = run_trial(resolved, run, config.episodes, rungs)
+    except (StudyError, OSError, ImportError):
+        # What would end every other trial too: the sweep stops and can go on.
+        raise
+    except Exception as error:
+        with study_errors(folder):
+            _fail(study, number, error)
         return
-    if value is not None:
-        study.tell(number, value)
-        _write_best(study, folder, config)
-    elif rungs.pruned:
-        study.tell(number, state=TrialState.PRUNED)
-    else:
-        raise KeyboardInterrupt
+    with study_errors(folder):
+        if value is not None:
+            study.tell(number, value)
+            _write_best(study, folder, config)
+        elif rungs.pruned:
+            study.tell(number, state=TrialState.PRUNED)
+        else:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _counted(trial: Trial, run: Path) -> Iterator[None]:
+    """Count how often a trial was started without getting on: nobody else notices that the system killed it.
+
+    Raises:
+        RuntimeError: it was too often.
+    """
+    lived, count = trial.user_attrs.get("started", (-1.0, 0))
+    now = lived_seconds(run)
+    count = 1 if now > lived else count + 1
+    if count > _STARTS:
+        raise RuntimeError(f"its process was killed {_STARTS} times at the same place")
+    trial.set_user_attr("started", (now, count))
+    try:
+        yield
+    finally:
+        trial.set_user_attr("started", (now, count - 1))
 
 
 def _write_best(study: optuna.Study, folder: Path, config: SweepConfig) -> None:
-    with _locked(folder / "lock", wait=True):
-        best = _complete(study)[0]
-        values = asdict(config.base) | best.params
+    with _held(folder):
+        best = _best(study)
+        if best is None:
+            (folder / "best.toml").unlink(missing_ok=True)
+            return
+        given = parse_json(read_file(folder / "sweep.json", _MAX_BYTES, "sweep"), "sweep.json")["base"]["scenario"]
+        world = given if given in scenario_ids() else str((folder / "scenario.toml").resolve())
+        values = asdict(config.base) | {"scenario": world} | best.params
         lines = [f"# trial {best.number}, {MEASURE} {best.value:.6g} over {config.episodes} episodes"]
         lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-        write_atomically(folder / "best.toml", ("\n".join(lines) + "\n").encode())
+        write_atomically(folder / "best.toml", "\n".join(lines) + "\n")
 
 
 def _complete(study: optuna.Study) -> list[FrozenTrial]:
@@ -306,21 +417,36 @@ def _complete(study: optuna.Study) -> list[FrozenTrial]:
     return sorted(done, key=lambda t: -(t.value or 0.0))
 
 
+def _best(study: optuna.Study) -> FrozenTrial | None:
+    """The best finished trial; none where several score the same."""
+    done = _complete(study)
+    return None if not done or (len(done) > 1 and done[0].value == done[-1].value) else done[0]
+
+
 def _value(trial: FrozenTrial) -> float | None:
     """Of a finished trial; Optuna gives one that was ended its last rung."""
     return trial.value if trial.state == TrialState.COMPLETE else None
 
 
 def _line(study: optuna.Study, number: int) -> str:
-    trial, done = study.trials[number], _complete(study)
+    trial, best = study.trials[number], _best(study)
     value = "" if _value(trial) is None else f" {MEASURE} {_value(trial):.1f}"
-    best = f"; best {done[0].value:.1f} of trial {done[0].number}" if done else ""
-    return f"trial {number} {trial.state.name.lower()}{value}{best}"
+    reason = f": {trial.user_attrs['reason']}" if "reason" in trial.user_attrs else ""
+    said = f"; best {best.value:.1f} of trial {best.number}" if best is not None else ""
+    return f"trial {number} {trial.state.name.lower()}{value}{reason}{said}"
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """Trials of a sweep as plain values, the best first, those without a value last."""
+    """Trials of a sweep as plain values, the best first, those without a value last.
+
+    ``note`` says why there is no best.
+
+    Raises:
+        ValueError: there is no sweep, or its study cannot be used.
+    """
     study = _study(folder, _stored(folder))
+    with study_errors(folder):
+        trials = [t for t in study.trials if t.state != TrialState.WAITING]
     rows = [
         {
             "trial": t.number,
@@ -328,10 +454,14 @@ def summary(folder: Path) -> dict[str, Any]:
             MEASURE: _value(t),
             "last_rung": max(t.intermediate_values, default=0),
             "run": str(_run_folder(folder, t.number)),
+            "reason": t.user_attrs.get("reason"),
             **t.params,
         }
-        for t in study.trials
-        if t.state != TrialState.WAITING
+        for t in trials
     ]
     rows.sort(key=lambda row: -np.inf if row[MEASURE] is None else row[MEASURE], reverse=True)
-    return {"best": str(folder / "best.toml") if _complete(study) else None, "trials": rows}
+    done = [row[MEASURE] for row in rows if row["state"] == "complete"]
+    note = None if done else "no trial has finished"
+    if len(done) > 1 and done[0] == done[-1]:
+        note = f"all {len(done)} finished trials score {done[0]:.6g}: what was searched made no difference"
+    return {"best": None if note else str(folder / "best.toml"), "note": note, "trials": rows}
