@@ -125,7 +125,7 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
         Returns:
             The agent's observation, float32 ``[O]``, and its info.
         """
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else check_seed(seed))
         if seed is not None or self._episode < 0:
             self._seed, self._episode = check_seed(seed), 0
         else:

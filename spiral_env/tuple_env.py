@@ -67,7 +67,7 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
         """Open an episode, as ``SpiralParallelEnv.reset``."""
         chosen = self._next_seed if seed is None else seed
         self._next_seed = None
-        super().reset(seed=chosen)
+        super().reset(seed=None if chosen is None else check_seed(chosen))
         observations, _ = self.inner.reset(seed=chosen)
         return tuple(observations.values()), {}
 

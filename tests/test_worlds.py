@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
 
 import spiral_env
@@ -121,7 +122,25 @@ def test_an_unknown_split_is_named_in_one_line(make: Callable[[Any], Any]) -> No
         make("test")
 
 
-@pytest.mark.parametrize("seed", [{1, 2}, "12", b"12", iter([1, 2])])
+@pytest.mark.parametrize("seed", [{1, 2}, {1: 2, 3: 4}, "12", b"12", iter([1, 2]), np.array(5)])
 def test_seeds_of_rows_are_a_sequence(seed: Any) -> None:
     with pytest.raises(TypeError, match="seed must be an integer or a sequence of 2 integers, got"):
         row_seeds(seed, 2)
+
+
+@pytest.mark.parametrize("name", [*SINGLE, "vector_env"])
+@pytest.mark.parametrize("seed", [True, 1.5, float("nan"), "7", -1, 2**63, 10**4000, np.float64(2), np.arange(10**6)])
+def test_what_is_no_seed_is_one_short_line(name: str, seed: Any) -> None:
+    env = SINGLE[name](None) if name in SINGLE else spiral_env.vector_env(num_envs=2)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        env.reset(seed=seed)
+    assert str(caught.value).startswith("seed must be ")
+    assert len(str(caught.value)) < 120
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("split", [True, ["train"], np.array(["train", "held_out"]), "Train", "x" * 10**6])
+def test_what_is_no_split_is_one_short_line(split: Any) -> None:
+    with pytest.raises(ValueError, match=r"^split must be None or one of train, held_out, got ") as caught:
+        spiral_env.parallel_env(split=split)
+    assert len(str(caught.value)) < 120
