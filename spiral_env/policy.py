@@ -95,21 +95,23 @@ def ask_policy(policy: Policy, role: str, observation: np.ndarray) -> np.ndarray
     """
     shape = (*observation.shape[:2], NUM_LEVERS[role])
     answer = _call(policy, role, "act", observation)
-    wanted = f"{_called(policy, role)} must give efforts in [0, 1] of shape {shape}"
     try:
         given = np.asarray(answer)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{wanted}: {told_reason(error)}") from None
+        raise ValueError(f"{_wanted(policy, role, shape)}: {told_reason(error)}") from None
     if given.dtype.kind not in "biuf":
-        raise ValueError(f"{wanted}, got {type(answer).__name__} of {given.dtype}")
+        raise ValueError(f"{_wanted(policy, role, shape)}, got {type(answer).__name__} of {given.dtype}")
     if given.shape != shape:
-        raise ValueError(f"{wanted}, got shape {given.shape}")
+        raise ValueError(f"{_wanted(policy, role, shape)}, got shape {given.shape}")
     efforts = np.array(given, dtype=np.float64)
-    wrong = np.argwhere(~((efforts >= -_SLACK) & (efforts <= 1.0 + _SLACK)))
-    if len(wrong):
-        lever = LEVERS[role][wrong[0][-1]].name
-        raise ValueError(f"{wanted}, got {lever} {efforts[tuple(wrong[0])]:g}")
-    return efforts.clip(0.0, 1.0)
+    least, most = efforts.min(), efforts.max()
+    if least >= 0.0 and most <= 1.0:
+        return efforts
+    if least >= -_SLACK and most <= 1.0 + _SLACK:
+        return efforts.clip(0.0, 1.0)
+    wrong = np.argwhere(~((efforts >= -_SLACK) & (efforts <= 1.0 + _SLACK)))[0]
+    got = f"{LEVERS[role][wrong[-1]].name} {efforts[tuple(wrong)]:g}"
+    raise ValueError(f"{_wanted(policy, role, shape)}, got {got}")
 
 
 def _call(policy: Policy, role: str, method: str, given: np.ndarray) -> Any:
@@ -117,6 +119,10 @@ def _call(policy: Policy, role: str, method: str, given: np.ndarray) -> Any:
         return getattr(policy, method)(given.copy())
     except Exception as error:
         raise ValueError(f"{_called(policy, role)} failed in {method}(): {told_reason(error)}") from error
+
+
+def _wanted(policy: Policy, role: str, shape: tuple[int, ...]) -> str:
+    return f"{_called(policy, role)} must give efforts in [0, 1] of shape {shape}"
 
 
 def _called(policy: Policy, role: str) -> str:

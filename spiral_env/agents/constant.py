@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spiral_env.roles import NUM_LEVERS
+from spiral_env.text import one_line
 
 __all__ = ["Constant"]
 
@@ -19,7 +20,8 @@ class Constant:
         except ValueError:
             values = []
         if len(values) != NUM_LEVERS[role] or not all(0.0 <= x <= 1.0 for x in values):
-            raise ValueError(f"constant policy of {role} must be {NUM_LEVERS[role]} numbers in [0, 1], got {efforts!r}")
+            got = one_line(repr(efforts), 80)
+            raise ValueError(f"constant policy of {role} must be {NUM_LEVERS[role]} numbers in [0, 1], got {got}")
         self.name = f"constant:{efforts}"
         self._efforts = np.array(values)
 
