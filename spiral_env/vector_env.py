@@ -204,7 +204,8 @@ class SpiralVectorEnv:
         Returns:
             Observations (role -> float32 ``[E, A, O]``), rewards (role -> float64 ``[E, A]``), terminations and
             truncations (bool ``[E]``), and an info that holds, in a step in which rows end, ``final_metrics`` with the
-            mask ``_final_metrics``, and in ``same_step`` mode ``final_obs`` (role -> ``[E, A, O]``) with the mask ``_final_obs``.
+            mask ``_final_metrics``, and in ``same_step`` mode ``final_obs`` (role -> ``[E, A, O]``) with the mask
+            ``_final_obs``.
 
         Raises:
             RuntimeError: there was no reset.

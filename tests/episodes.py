@@ -62,21 +62,43 @@ def middle(env: Any, dtype: type = np.int64) -> dict[str, np.ndarray]:
     return {role: np.ones((env.num_envs, n, NUM_LEVERS[role]), dtype) for role, n in env.num_agents_of.items()}
 
 
-def months_of(env: Any, seed: int, first: int = 0, count: int = 600) -> Iterator[bytes]:
-    """Play on from month ``first``; per month the bytes of observations, rewards and ``state()``."""
+Month = tuple[dict[str, np.ndarray], dict[str, float], np.ndarray]
+"""Observations, rewards and ``state()``."""
+
+
+def lived(env: Any, seed: int, first: int = 0, count: int = 600) -> Iterator[Month]:
+    """Play on from month ``first`` to the end, or for ``count`` months."""
     for month in range(first, first + count):
         if not env.agents:
             return
         observations, rewards, *_ = env.step(joint(env, seed, month))
-        seen = b"".join(x.tobytes() for x in observations.values())
-        yield seen + np.array(list(rewards.values())).tobytes() + env.state().tobytes()
+        yield observations, rewards, env.state()
+
+
+def as_bytes(month: Month) -> bytes:
+    """All that a month showed."""
+    observations, rewards, state = month
+    return (
+        b"".join(x.tobytes() for x in observations.values())
+        + np.array(list(rewards.values())).tobytes()
+        + state.tobytes()
+    )
+
+
+def months_of(env: Any, seed: int, first: int = 0, count: int = 600) -> Iterator[bytes]:
+    """The months of ``lived`` as bytes."""
+    return map(as_bytes, lived(env, seed, first, count))
+
+
+def whole(env: Any, seed: int | None, play_seed: int = 7) -> list[Month]:
+    """A whole episode from ``reset(seed)`` on; the opening, which pays nothing, is its first entry."""
+    observations, _ = env.reset(seed=seed)
+    return [(observations, {}, env.state()), *lived(env, play_seed)]
 
 
 def episode(env: Any, seed: int | None, play_seed: int = 7) -> list[bytes]:
-    """A whole episode from ``reset(seed)`` on, one entry a month."""
-    observations, _ = env.reset(seed=seed)
-    opening = b"".join(x.tobytes() for x in observations.values()) + env.state().tobytes()
-    return [opening, *months_of(env, play_seed)]
+    """The months of ``whole`` as bytes."""
+    return [as_bytes(month) for month in whole(env, seed, play_seed)]
 
 
 def digest(entries: list[bytes]) -> str:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -245,10 +246,79 @@ def test_ci_runs_the_checks_and_the_tests() -> None:
     assert lines.index("make test") < lines.index("make test-frameworks TAG=ci")
 
 
-def test_one_version_everywhere() -> None:
-    version = PYPROJECT["project"]["version"]
-    citation = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
-    released = re.search(r"^## \[(\d\S*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert citation is not None
-    assert released is not None
-    assert {version, spiral_env.__version__, citation[1], released[1]} == {version}
+def _released() -> tuple[str, str]:
+    """Version and date of the newest release, from the changelog, the one place where the date is written first."""
+    heading = re.search(r"^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heading is not None
+    return heading[1], heading[2]
+
+
+def test_one_version_and_one_date_everywhere() -> None:
+    citation = dict(re.findall(r"^(version|date-released): (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE))
+    version, date = _released()
+    assert {PYPROJECT["project"]["version"], spiral_env.__version__, version} == {version}
+    assert citation == {"version": version, "date-released": date}, (
+        "CITATION.cff: as the newest heading of CHANGELOG.md"
+    )
+
+
+NUMBERS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+]
+COUNTED = r"(?i)\b(\d+|" + "|".join(NUMBERS) + r")\s+(frameworks|scenarios)\b"
+PROSE = ["README.md", "CHANGELOG.md", "CITATION.cff", "MODEL.md", "CONTRIBUTING.md", "results/README.md"]
+
+
+def _counted(text: str) -> list[tuple[str, int]]:
+    """What a text says how many there are of."""
+    return [
+        (kind, NUMBERS.index(n.lower()) if n.lower() in NUMBERS else int(n)) for n, kind in re.findall(COUNTED, text)
+    ]
+
+
+def test_whoever_counts_frameworks_or_scenarios_counts_all() -> None:
+    assert _counted("thirteen\nframeworks, 4 scenarios") == [("frameworks", 13), ("scenarios", 4)]
+    there = {
+        "frameworks": len(list((ROOT / "docs/frameworks").glob("*.md"))),
+        "scenarios": len(spiral_env.scenario_ids()),
+    }
+    said = {(page, *x) for page in PROSE for x in _counted((ROOT / page).read_text(encoding="utf-8"))}
+    assert [x for x in said if x[2] != there[x[1]]] == [], f"there are {there}"
+
+
+def test_the_table_of_contributing_is_that_of_the_import_directions() -> None:
+    table = [
+        line for line in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines() if "`spiral_env/" in line
+    ]
+    rows = [
+        re.findall(r"`(?:spiral_env/)?([\w*]+)`", line.split("|")[1])
+        for line in table
+        if line.startswith("| `spiral_env/")
+    ]
+    told = [{p for p in PARTS for name in row if fnmatch(p, name)} for row in rows]
+    front_door = {"spiral_env", "__main__"}
+    assert told == [layer - front_door for layer in LAYERS], "CONTRIBUTING.md, Where things are"
+
+
+def test_one_quantity_has_one_name() -> None:
+    files = [*ROOT.rglob("*.md"), *PACKAGE.rglob("*.py")]
+    mine = [x for x in files if not {".venv", ".nox"} & set(x.relative_to(ROOT).parts)]
+    assert [str(x) for x in mine if re.search(r"(?i)agent[- ]month", x.read_text(encoding="utf-8"))] == [], (
+        "agent-steps"
+    )

@@ -109,7 +109,7 @@ class RayTrainer:
     stored state keeps networks, optimisers and counters; the runners open new worlds.
 
     Attributes:
-        agent_steps: agent-months lived so far.
+        agent_steps: agent-steps lived so far.
         iteration: rollouts learned from so far.
     """
 

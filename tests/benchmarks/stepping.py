@@ -180,7 +180,7 @@ def _player(engine: Engine, months: int) -> Callable[[], None]:
 
 
 def growth() -> dict[str, float]:
-    """Time per agent-month as SMEs and services grow, over that of 8 SMEs and 12 services."""
+    """Time per agent-step as SMEs and services grow, over that of 8 SMEs and 12 services."""
     functions, agents = {}, {}
     for services in (12, 32):
         for smes in (8, 32, 128, 512):

@@ -100,7 +100,7 @@ class EsTrainer:
     """A generation an iteration.
 
     Attributes:
-        agent_steps: agent-months lived so far.
+        agent_steps: agent-steps lived so far.
         iteration: generations so far.
     """
 

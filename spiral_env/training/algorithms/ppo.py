@@ -26,7 +26,7 @@ class Trainer:
     """Proximal policy optimisation of one network per role on a batch of ecosystems.
 
     Attributes:
-        agent_steps: agent-months lived so far.
+        agent_steps: agent-steps lived so far.
         iteration: rollouts learned from so far.
     """
 

@@ -72,7 +72,7 @@ class Sb3Trainer:
     """Rollouts of one batch of ecosystems into the buffers of one PPO a group; ``PPO.train`` learns from them.
 
     Attributes:
-        agent_steps: agent-months lived so far.
+        agent_steps: agent-steps lived so far.
         iteration: rollouts learned from so far.
     """
 
@@ -267,7 +267,7 @@ def _load_group(group: _Group, tensors: dict[str, np.ndarray]) -> None:
 
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
-    """Train until ``timesteps`` agent-months or ``max_seconds``. Returns the folder.
+    """Train until ``timesteps`` agent-steps or ``max_seconds``. Returns the folder.
 
     Raises:
         ValueError: the folder does not fit, or a loss is no longer a number (the last good state is kept).

@@ -85,7 +85,7 @@ class TrainConfig:
     timesteps: int = _is(24_000_000, "agent-steps in all (agents x months), to the nearest rollout", 1, 10**15)
     max_seconds: float = _is(480.0, "stop earlier when this much time has passed", 0, 1e9, above=True)
     learning_rate: float = _is(1.5e-3, "of Adam", 0, 10, above=True)
-    anneal: bool = _is(True, "let the learning rate fall in a line over the timesteps")
+    anneal: bool = _is(True, "let the learning rate fall in a line over all agent-steps")
     minibatches: int = _is(16, "of a rollout", 1, 65_536)
     epochs: int = _is(4, "passes over a rollout", 1, 1_000)
     gamma: float = _is(0.99, "discount a month", 0, 1, above=True)

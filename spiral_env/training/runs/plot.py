@@ -63,7 +63,7 @@ def _learning_curve(rows: Mapping[str, np.ndarray], references: Mapping[str, Epi
         for reference, colour in _REFERENCES.items():
             mean = float(references[reference].metrics[name].mean())
             axis.axhline(mean, color=colour, linestyle="--", linewidth=1.2, label=f"{_NAMES[reference]} {mean:.3g}")
-        axis.set_xlabel("agent-months lived, millions")
+        axis.set_xlabel("agent-steps lived, millions")
         axis.set_ylabel(label)
         axis.grid(alpha=0.25)
         axis.set_ylim(bottom=0)
