@@ -1,5 +1,8 @@
 """One session for each framework: a bare environment, its page's own commands and example, then its tests.
 
+Beside them: ``package`` (what an installed wheel does), ``versions`` (the oldest and newest releases) and one for each
+declared Python.
+
 A page of ``docs/frameworks/`` with a test file in ``tests/frameworks/`` is a session; nothing is listed here but the
 sessions that CI runs. ``nox -s torchrl`` runs one; ``nox -s torchrl -- pin`` installs the newest releases that the
 extra allows and rewrites the page's pins; ``nox -s torchrl -- record`` also stores the row of the README's table.
@@ -7,8 +10,12 @@ extra allows and rewrites the page's pins; ``nox -s torchrl -- record`` also sto
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -24,6 +31,8 @@ PEERS = {"stable-baselines3": ("supersuit>=3.11",)}
 # What a change of numpy, gymnasium or pettingzoo can break.
 EDGE_TESTS = ("contract", "interfaces", "determinism", "golden")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PIP_QUIET": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 nox.options.sessions = []
 
@@ -97,11 +106,57 @@ for _page in sorted(FOLDER.glob("*.md")):
 @nox.parametrize("edge", ["oldest", "newest"], ids=["oldest", "newest"])
 def versions(session: nox.Session, edge: str) -> None:
     """The environment with the oldest and the newest releases that its bounds allow."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = ["-e", ".", *TOOLS]
     if edge == "oldest":
-        wanted += [re.sub(r">=([\d.]+).*", r"==\1.*", line) for line in project["dependencies"]]
+        wanted += [re.sub(r">=([\d.]+).*", r"==\1.*", line) for line in PROJECT["dependencies"]]
+    _edge_tests(session, wanted)
+
+
+def _edge_tests(session: nox.Session, wanted: list[str]) -> None:
     session.run("python", "-m", "pip", "install", *wanted, env=ENVIRONMENT)
     session.run("python", "-m", "pip", "freeze", "--exclude-editable")
     files = [f"tests/test_{name}.py" for name in EDGE_TESTS]
     session.run("python", "-m", "pytest", "-W", "default", *files, env=ENVIRONMENT)
+
+
+@nox.session(tags=["ci"], default=False)
+@nox.parametrize("extra", ["core", "train"], ids=["core", "train"])
+def package(session: nox.Session, extra: str) -> None:
+    """The wheel in an empty environment, used from a folder with files of the user's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, str(ROOT))
+        session.run(*build, external=True, silent=True)
+        (wheel,) = Path(folder).glob("*.whl")
+        pip = ("python", "-m", "pip", "install", "-c", "constraints.txt")
+        if extra == "train":
+            # By its exact version first, so that a build for the CPU is used where one is at hand.
+            (torch,) = (x for x in (ROOT / "constraints.txt").read_text().splitlines() if x.startswith("torch=="))
+            session.run(*pip, torch, env=ENVIRONMENT)
+        session.run(*pip, f"{wheel}[train]" if extra == "train" else str(wheel), env=ENVIRONMENT)
+        session.run("python", str(ROOT / "tests" / "installed.py"), extra, env=ENVIRONMENT)
+
+
+def _interpreter(version: str) -> str | None:
+    """Path of a Python of that version that runs, on the path or of pyenv."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for path in [shutil.which(f"python{version}"), *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))]:
+        if path is not None and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return path
+    return None
+
+
+def _python_session(version: str) -> None:
+    path = _interpreter(version)
+    found = {"python": path} if path else {"venv_backend": "none"}
+
+    @nox.session(name=f"python-{version}", tags=["ci"], default=False, **found)
+    def run(session: nox.Session) -> None:
+        """The environment under one of the declared Pythons."""
+        if path is None:
+            session.skip(f"no Python {version} at hand")
+        _edge_tests(session, ["-c", "constraints.txt", "-e", ".", *TOOLS])
+
+
+for _line in PROJECT["classifiers"]:
+    if re.search(r"Python :: 3\.\d+$", _line):
+        _python_session(_line.split()[-1])

@@ -1,4 +1,4 @@
-"""The project around the model: the wheel, the direction of imports, the pins, the targets of make."""
+"""The project around the model: the direction of imports, the pins, the targets of make."""
 
 from __future__ import annotations
 
@@ -161,43 +161,6 @@ def test_exceptions_to_the_direction_of_imports_are_still_needed() -> None:
 def test_one_file_alone_names_numba() -> None:
     files = {i.file.as_posix() for i in _project_imports() if i.module.split(".")[0] == "numba"}
     assert files == {"spiral_env/core/_jit.py"}
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which the freshly built wheel was installed, alone."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    _run(build)
-    (wheel,) = folder.glob("*.whl")
-    target = folder / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile"]
-    _run([*pip, "--target", str(target), str(wheel)])
-    return target
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_wheel_holds_the_environment_alone(installed: Path) -> None:
-    top = {p.name for p in installed.iterdir()} - {"bin"}
-    assert top == {"spiral_env", f"spiral_env-{spiral_env.__version__}.dist-info"}
-
-
-def test_the_wheel_holds_every_module_scenario_and_table(installed: Path) -> None:
-    kinds = {".py", ".toml", ".csv"}
-    expected = {p.relative_to(ROOT) for p in PACKAGE.rglob("*") if p.suffix in kinds}
-    shipped = {p.relative_to(installed) for p in (installed / "spiral_env").rglob("*") if p.suffix in kinds}
-    assert shipped == expected
-    assert Path("spiral_env/scenarios/baseline-v0.toml") in shipped
-    assert any(p.suffix == ".csv" for p in shipped)
-
-
-def test_the_wheel_offers_the_command(installed: Path) -> None:
-    (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
-    assert "spiral = spiral_env.commands:main" in entry_points.read_text()
 
 
 def _pins() -> dict[str, str]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,9 +65,13 @@ def train(
     else:
         resolved = training.load_config(config, values)
         folder = _folder(out, resolved)
-    if not as_json:
-        _say(_plan(folder, resolved, resume))
     try:
+        # Needed by all that trains: missing, it is said before anything else is.
+        for needed in ("torch", "safetensors"):
+            import_module(needed)
+
+        if not as_json:
+            _say(_plan(folder, resolved, resume))
         with _shown(as_json) as report:
             training.train(resolved, folder, resume=resume, report=report)
     except ModuleNotFoundError as error:
