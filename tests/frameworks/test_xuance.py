@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from frameworks.checks import Ran, Record, replay, run_example, speeds
-from spiral_env.adapters.xuance import XuanCeEnv
+from frameworks.checks import Ran, Record, all_distinct, replay, run_example, speeds, worlds_opened
+from spiral_env.adapters.xuance import LogOutcomes, XuanCeEnv
+from spiral_env.metrics import HEADLINES
+from spiral_env.scenarios.seeds import TRAIN_SEEDS
 
 FRAMEWORK = {"title": "XuanCe", "package": "xuance", "adapter": "spiral_env.adapters.xuance"}
 
@@ -16,7 +20,11 @@ FRAMEWORK = {"title": "XuanCe", "package": "xuance", "adapter": "spiral_env.adap
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("xuance"))
-        return run_example("xuance", weights=lambda names: names["team"].policy)
+        with worlds_opened() as opened:
+            made = run_example("xuance", weights=lambda names: names["team"].policy)
+        made.names["opened"] = opened
+        made.names["logs"] = Path.cwd()
+        return made
 
 
 def _play(ran: Ran, months: int) -> tuple[list[Any], list[Any]]:
@@ -36,6 +44,26 @@ def test_the_example_trains(record: Record, ran: Ran) -> None:
     record.trained(ran.before, ran.after)
 
 
+def test_no_copy_of_a_training_or_a_test_shares_a_world(ran: Ran) -> None:
+    opened = ran.names["opened"]
+    all_distinct([seed for seed in opened if seed >= TRAIN_SEEDS[0]], "train", 4 * 6)
+    all_distinct([seed for seed in opened if seed < TRAIN_SEEDS[0]], "held_out", 4)
+
+
+def test_xuances_logger_shows_the_outcome_of_every_episode_of_training(ran: Ran) -> None:
+    found: dict[str, int] = {}
+    for path in ran.names["logs"].rglob("events.out.*"):
+        events = EventAccumulator(str(path)).Reload()
+        found |= {tag: len(events.Scalars(tag)) for tag in events.Tags()["scalars"] if "/Outcome/" in tag}
+    assert found.keys() == {f"Train-Results/Outcome/{name}" for name in HEADLINES}
+    assert min(found.values()) >= 6
+
+
+def test_a_callback_without_its_team_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"LogOutcomes\.team must be set"):
+        LogOutcomes().on_train_episode_info(env_id=0, infos=[], current_step=0)
+
+
 def test_its_vector_is_paid_what_our_environment_pays(record: Record, ran: Ran) -> None:
     make, config = ran.names["make_envs"], ran.names["config"]
     config.env_seed = 8
@@ -44,7 +72,7 @@ def test_its_vector_is_paid_what_our_environment_pays(record: Record, ran: Ran) 
     agents = played.names["envs"].agents
     theirs = [[month[2][agent] for agent in agents] for month in paid]
     ours = [{agent: int(month[2][agent]) for agent in agents} for month in acted]
-    record.same_returns(theirs, replay(10, ours, action_mode="discrete", homogenize=True))
+    record.same_returns(theirs, replay(10, ours, action_mode="discrete", homogenize=True, split="train"))
 
 
 def test_speed(record: Record, ran: Ran) -> None:
