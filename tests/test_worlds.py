@@ -106,6 +106,16 @@ def test_a_row_is_the_single_environment_with_its_seed(split: str | None) -> Non
     assert _lived(one, 4) == single[0]
 
 
+@pytest.mark.parametrize("split", [None, *SPLITS])
+def test_a_compiled_batch_and_single_environments_play_the_same_for_one_seed_a_row(split: str | None) -> None:
+    batch, single = (
+        gymnasium.make_vec(ID, 3, vectorization_mode=m, split=split) for m in ("vector_entry_point", "sync")
+    )
+    for env in (batch, single):
+        env.reset(seed=[8, 3, 5])
+    assert world_seeds(batch) == world_seeds(single)
+
+
 def test_without_a_split_the_seed_is_the_worlds_own() -> None:
     assert _lived(spiral_env.parallel_env(), 5)[0] == 5
     assert _lived(_batch(None), 5)[:ROWS] == list(range(5, 5 + ROWS))
