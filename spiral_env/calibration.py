@@ -14,11 +14,11 @@ import numpy as np
 from spiral_env.core.params import PARAMETERS, Value, pack
 from spiral_env.core.state import Sum
 from spiral_env.evaluation.statistics import Interval, mean_interval
-from spiral_env.files import write_atomically
 from spiral_env.policy import STATUS_QUO
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS
 from spiral_env.roles.business import epsilon_of_rho, rho_of_epsilon
 from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.scenarios.own import read_own, write_own
 from spiral_env.scenarios.schema import starting_law
 from spiral_env.simulator.engine import Engine, World
 from spiral_env.simulator.reset import LAW_COLUMNS
@@ -404,18 +404,16 @@ def _money_facts(engine: Engine, drawn: _Drawn) -> list[Fact]:
 
 
 def store(solution: Solution) -> None:
-    """Write the solved values into the package's baseline and starting backlog, each by renaming a new file.
+    """Write the solved values into the package's baseline and starting backlog, both or neither.
 
     Whatever else the baseline says stays as it is.
     """
-    baseline = FOLDER / "baseline-v0.toml"
-    text = baseline.read_text(encoding="utf-8")
+    text = read_own("baseline-v0.toml", FOLDER)
     for name, value in sorted(solution.params.items()):
         text, found = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
         if not found:
             text = re.sub(r"(?m)^\[params\]\n", f"[params]\n{name} = {value}\n", text)
     rows = [",".join(f"{x:.5g}" for x in row) for row in solution.law]
     law = "\n".join([",".join(LAW_COLUMNS), *rows, ""])
-    for path, content in ((baseline, text), (FOLDER / "starting_backlog.csv", law)):
-        write_atomically(path, content)
+    write_own({"baseline-v0.toml": text, "starting_backlog.csv": law}, FOLDER)
     starting_law.cache_clear()

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spiral_env import calibration
+from spiral_env import calibration, files
 from spiral_env.calibration import Fact, Solution, facts, solve, store
 from spiral_env.commands.calibrate import calibrate
 from spiral_env.core.params import pack
 from spiral_env.scenarios import load_scenario
+from spiral_env.scenarios.own import read_own
 from spiral_env.scenarios.schema import starting_law
 
 LAW = starting_law()[:5]
@@ -45,6 +46,38 @@ def test_storing_replaces_the_solved_values_alone(folder: Path) -> None:
     assert said.keys() == {*wanted, "ranges"}
     np.testing.assert_allclose(np.loadtxt(folder / "starting_backlog.csv", delimiter=",", skiprows=1), LAW, rtol=1e-4)
     assert list(folder.glob("*.tmp")) == []
+
+
+@pytest.mark.parametrize("renames", range(4))
+def test_a_write_cut_short_leaves_both_old_or_both_new(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    names = ("baseline-v0.toml", "starting_backlog.csv")
+
+    def both() -> list[str]:
+        return [read_own(name, folder) for name in names]
+
+    old = both()
+    rename, calls = files.os.replace, []
+
+    def until(*paths: str) -> None:
+        calls.append(paths)
+        if len(calls) > renames:
+            raise KeyboardInterrupt
+        rename(*paths)
+
+    monkeypatch.setattr(files.os, "replace", until)
+    monkeypatch.setattr(Path, "unlink", lambda self: until())
+    with pytest.raises(KeyboardInterrupt):
+        store(Solution({"aim": 0.25}, LAW))
+    monkeypatch.undo()
+    found = both()
+    assert (found == old) == (renames == 0)
+    assert ("aim = 0.25\n" in found[0]) == (len(found[1].splitlines()) == len(LAW) + 1) == (renames > 0)
+    monkeypatch.setattr(calibration, "FOLDER", folder)
+    store(Solution({"aim": 0.25}, LAW))
+    assert [(folder / name).read_text() for name in names] == both()
+    assert "pending.json" not in {path.name for path in folder.iterdir()}
 
 
 def test_the_stored_values_are_the_solved_ones() -> None:

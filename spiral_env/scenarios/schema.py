@@ -7,7 +7,6 @@ import json
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from spiral_env.core.params import PARAMETERS, Parameter, Value
+from spiral_env.scenarios.own import OWN_FOLDER, read_own
 from spiral_env.scenarios.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS, series
 from spiral_env.simulator.engine import World
 from spiral_env.simulator.reset import LAW_COLUMNS
@@ -22,7 +22,6 @@ from spiral_env.simulator.reset import LAW_COLUMNS
 __all__ = ["Scenario", "load_scenario", "scenario_ids", "starting_law"]
 
 _TABLE: dict[str, Parameter] = {q.name: q for q in PARAMETERS}
-_FOLDER = resources.files("spiral_env.scenarios")
 
 
 def _check_value(name: str, value: Any) -> Value:
@@ -218,16 +217,15 @@ def _range(name: str, pair: Any) -> tuple[float, float]:
 @cache
 def starting_law() -> np.ndarray:
     """Law of the starting backlog, float64 ``[L, 7]`` in the columns of ``LAW_COLUMNS``."""
-    with resources.as_file(_FOLDER / "starting_backlog.csv") as path:
-        names = path.read_text().splitlines()[0].split(",")
-        if tuple(names) != LAW_COLUMNS:
-            raise ValueError(f"starting_backlog.csv must have the columns {LAW_COLUMNS}, got {names}")
-        return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+    names, *rows = read_own("starting_backlog.csv").splitlines()
+    if tuple(names.split(",")) != LAW_COLUMNS:
+        raise ValueError(f"starting_backlog.csv must have the columns {LAW_COLUMNS}, got {names}")
+    return np.loadtxt(rows, delimiter=",", ndmin=2)
 
 
 def scenario_ids() -> tuple[str, ...]:
     """Ids of the scenarios that come with the package."""
-    return tuple(sorted(x.name[:-5] for x in _FOLDER.iterdir() if x.name.endswith(".toml")))
+    return tuple(sorted(x.name[:-5] for x in OWN_FOLDER.iterdir() if x.name.endswith(".toml")))
 
 
 def load_scenario(id_or_path: str | Path | Scenario) -> Scenario:
@@ -246,7 +244,7 @@ def load_scenario(id_or_path: str | Path | Scenario) -> Scenario:
 
 def _read(name: str) -> dict[str, Any]:
     if name in scenario_ids():
-        text = (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+        text = read_own(f"{name}.toml")
     elif name.endswith(".toml"):
         try:
             text = Path(name).read_text(encoding="utf-8")
