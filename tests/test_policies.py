@@ -140,6 +140,20 @@ def test_partners_of_a_single_role_get_keys_and_copies() -> None:
     assert len(partner.keys) == 2
 
 
+def test_partners_keys_are_no_seeds_and_those_of_the_batch() -> None:
+    partner, rows = Kept("sme"), 3
+    env = SingleRoleEnv("it", {"sme": partner})
+    for seed in (11, 12, 13):
+        env.reset(seed=seed)
+    keys = np.concatenate(partner.keys).tolist()
+    assert len(set(keys)) == rows
+    assert not set(keys) & {11, 12, 13}
+    batch = gymnasium.make_vec("spiral_env/SingleRole-v0", num_envs=rows, role="it", partners={"sme": partner})
+    batch.reset(seed=11)
+    copies = batch.unwrapped._partners["sme"]._rows
+    assert [int(x.keys[-1][0]) for x in copies] == keys
+
+
 def test_a_partner_that_gives_no_efforts_is_named_in_a_batch_too() -> None:
     partners = {"sme": Answers(lambda shape: np.full(shape, 2.0))}
     batch = gymnasium.make_vec("spiral_env/SingleRole-v0", num_envs=2, role="it", partners=partners)
