@@ -6,10 +6,14 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from spiral_env.core.params import PARAMETERS
+from spiral_env.scenarios import load_scenario, scenario_ids
+from spiral_env.training import TrainConfig
 from tests.command_line import Ended, refused, spiral
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train", "--algo", "sb3-ppo", "--set", "policy=per_role", "--timesteps", "1", "--out", str(folder), *TINY
     )
     assert done.code == 0, done.err
-    assert done.out.split() == ["run", "stored", "in", str(folder)]
+    assert done.out.startswith(f"run stored in {folder}")
     return folder
 
 
@@ -50,7 +54,7 @@ def test_a_run_is_trained_evaluated_plotted_and_refused_twice(run: Path) -> None
 
 def test_a_run_is_resumed_only_as_it_was(run: Path, tmp_path: Path) -> None:
     done = spiral("train", "--out", str(run), "--resume", "--json")
-    assert json.loads(done.out) == {"run": str(run)}
+    assert json.loads(done.out)["run"] == str(run)
     assert "gamma must stay 0.99" in refused("train", "--out", str(run), "--resume", "--set", "gamma=0.5")
     assert "holds no run to resume" in refused("train", "--out", str(tmp_path / "none"), "--resume")
 
@@ -134,6 +138,43 @@ def test_a_role_is_explained() -> None:
     assert [x["name"] for x in told["levers"]] == ["edge", "core", "internal", "scanning", "threat_intel"]
     assert {"name", "unit", "low", "high"} <= told["observation"][0].keys()
     assert "levers of it" in spiral("info", "--role", "it").out
+
+
+def test_hyperparameters_are_listed_with_all_that_is_said_of_them() -> None:
+    told = json.loads(spiral("info", "--hyperparameters", "--json").out)
+    assert list(told) == [x.name for x in fields(TrainConfig)]
+    assert told["num_envs"]["default_of"] == {"es": 1024}
+    lines = spiral("info", "--hyperparameters").out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == list(told)
+    assert all(x["meaning"] in line and x["allowed"] in line for x, line in zip(told.values(), lines[2:], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--role", "it", "--state"), "--state must be left out with --role"),
+        (("--state", "--hyperparameters"), "--hyperparameters must be left out with --state"),
+        (("--scenario", "large-v0"), "--scenario must be left out without --state"),
+    ],
+)
+def test_one_thing_is_told_at_a_time(arguments: tuple[str, ...], named: str) -> None:
+    assert named in refused("info", *arguments)
+
+
+def test_every_parameter_can_be_found_by_name_in_a_pipe() -> None:
+    lines = spiral("scenarios", "show", "log4shell-v0").out.splitlines()
+    found = {line.split()[1]: line for line in lines[2:]}
+    assert list(found) == [q.name for q in PARAMETERS]
+    own = {name for name, line in found.items() if " scenario " in line}
+    assert own >= {"shock_month"}
+    assert " default " in found["season"]
+
+
+def test_scenarios_are_listed_with_what_they_are_about() -> None:
+    lines = spiral("scenarios", "list").out.splitlines()
+    for name in scenario_ids():
+        (line,) = (x for x in lines if x.startswith(f"{name} "))
+        assert line.endswith(" ".join(load_scenario(name).description.split()))
 
 
 def test_a_broken_checkpoint_is_one_line(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Annotated
 
 import typer
 
-from spiral_env.commands._options import AsJson, World
+from spiral_env.commands._options import AsJson
 from spiral_env.commands._output import emit
 from spiral_env.text import Table
 
@@ -15,29 +16,44 @@ from spiral_env.text import Table
 def info(
     role: Annotated[str | None, typer.Option(help="Show this role's levers and observations instead.")] = None,
     state: Annotated[bool, typer.Option("--state", help="Show what the numbers of state() are instead.")] = False,
-    world: World = "baseline-v0",
+    hyperparameters: Annotated[
+        bool, typer.Option("--hyperparameters", help="Show what spiral train --set takes instead.")
+    ] = False,
+    scenario: Annotated[
+        str | None, typer.Option(help="With --state: scenario id or TOML file.  [default: baseline-v0]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Versions, cache folder and which extras are present; or what a role may do and see, or the whole state."""
-    if role is not None and state:
-        raise ValueError(f"--state must be left out with --role, got --role {role}")
-    if state:
-        _state_info(world, as_json)
-        return
+    """Versions, cache folder and which extras are present; or what a role may do and see, the state, or training."""
+    given = {"--role": role is not None, "--state": state, "--hyperparameters": hyperparameters}
+    asked = [name for name, there in given.items() if there]
+    if len(asked) > 1:
+        raise ValueError(f"{asked[1]} must be left out with {asked[0]}")
+    if scenario is not None and not state:
+        raise ValueError(f"--scenario must be left out without --state, got {scenario!r}")
     if role is not None:
         _role_info(role, as_json)
-        return
+    elif state:
+        _state_info("baseline-v0" if scenario is None else scenario, as_json)
+    elif hyperparameters:
+        _hyperparameter_info(as_json)
+    else:
+        _installation_info(as_json)
+
+
+def _installation_info(as_json: bool) -> None:
     from importlib.metadata import PackageNotFoundError, version
 
+    from spiral_env import __version__
     from spiral_env.core._jit import cache_folder
 
-    data: dict[str, str] = {"compile cache": str(cache_folder() or "none"), "cores": str(os.cpu_count())}
-    for name in ("spiral-env", "numpy", "numba", "gymnasium", "pettingzoo", "torch", "stable-baselines3"):
+    data = {"compile cache": str(cache_folder() or "none"), "cores": str(os.cpu_count()), "spiral-env": __version__}
+    for name in ("numpy", "numba", "gymnasium", "pettingzoo", "torch", "stable-baselines3"):
         try:
             data[name] = version(name)
         except PackageNotFoundError:
             data[name] = "absent (extra train)"
-    emit(as_json, data, "\n".join(f"{k:<20} {v}" for k, v in data.items()))
+    emit(as_json, data, Table(("what", "is"), list(data.items())))
 
 
 def _role_info(role: str, as_json: bool) -> None:
@@ -67,3 +83,21 @@ def _state_info(world: str, as_json: bool) -> None:
     for k, (name, unit) in enumerate(named):
         table.add_row(str(k), name, unit)
     emit(as_json, {"state": [{"name": name, "unit": unit} for name, unit in named]}, table)
+
+
+def _hyperparameter_info(as_json: bool) -> None:
+    from spiral_env.training.runs.config import ALGO_DEFAULTS, hyperparameters
+
+    table = Table(("name", "type", "default", "allowed", "meaning"), title="hyperparameters of spiral train")
+    data = {}
+    for x in hyperparameters():
+        own = {algo: values[x.name] for algo, values in ALGO_DEFAULTS.items() if x.name in values}
+        default = "; ".join([_as_toml(x.default), *(f"{algo}: {_as_toml(value)}" for algo, value in own.items())])
+        table.add_row(x.name, x.kind.__name__, default, x.allowed, x.meaning)
+        about = {"type": x.kind.__name__, "default": x.default, "default_of": own}
+        data[x.name] = about | {"allowed": x.allowed, "meaning": x.meaning}
+    emit(as_json, data, table)
+
+
+def _as_toml(value: object) -> str:
+    return json.dumps(value)

@@ -44,7 +44,7 @@ def train(
     """Train one policy per role on the batched engine, PPO of stable-baselines3, or RLlib's on a Ray cluster."""
     try:
         import spiral_env.training as training
-        from spiral_env.training.runs.folder import check_same, status, stored_config, world_note
+        from spiral_env.training.runs.folder import check_new, check_same, status, stored_config, world_note
     except ModuleNotFoundError as error:
         raise missing_extra(error) from None
     given: dict[str, Any] = {"scenario": scenario, "algo": algo, "seed": seed, "timesteps": timesteps}
@@ -65,6 +65,7 @@ def train(
     else:
         resolved = training.load_config(config, values)
         folder = _folder(out, resolved)
+        check_new(folder)
     try:
         # Needed by all that trains: missing, it is said before anything else is.
         for needed in ("torch", "safetensors"):

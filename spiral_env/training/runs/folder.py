@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ __all__ = [
     "OUTCOMES",
     "Status",
     "Stored",
+    "check_new",
     "check_same",
     "hold",
     "lived_seconds",
@@ -121,13 +123,29 @@ def open_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     if resume:
         check_same(folder, config)
         return
-    if (folder / "config.json").exists():
-        raise ValueError(f"run folder {folder} already holds a run; choose another --out, or --resume it")
+    check_new(folder)
     write_atomically(folder / "scenario.toml", config.world.to_toml())
     packages = {name: version(name) for name in ("spiral_env", "numpy", "numba", "torch")}
     about = {"config": asdict(config), "scenario_hash": config.world.hash}
     about |= {"python": platform.python_version(), "packages": packages}
     write_atomically(folder / "config.json", json.dumps(about, indent=1))
+
+
+def check_new(folder: Path) -> None:
+    """Refuse a folder in which no run can start, before anything is made.
+
+    Raises:
+        ValueError: it holds a run, or cannot be made.
+    """
+    if (folder / "config.json").exists():
+        raise ValueError(f"run folder {folder} already holds a run; choose another --out, or --resume it")
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise ValueError(f"run folder {folder} cannot be made: {there} is no folder")
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"run folder {folder} cannot be made: {there} cannot be written")
 
 
 def check_same(folder: Path, config: TrainConfig) -> None:
