@@ -8,12 +8,17 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from spiral_env import __version__
+from spiral_env.commands import app
 from spiral_env.core.params import PARAMETERS
 from spiral_env.scenarios import load_scenario, scenario_ids
 from spiral_env.training import TrainConfig
+from tests.benchmarks.bench import PARTS
 from tests.command_line import Ended, refused, spiral
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -175,6 +180,57 @@ def test_scenarios_are_listed_with_what_they_are_about() -> None:
     for name in scenario_ids():
         (line,) = (x for x in lines if x.startswith(f"{name} "))
         assert line.endswith(" ".join(load_scenario(name).description.split()))
+
+
+def test_bench_names_its_parts_and_is_a_checkouts_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = " ".join(spiral("bench", "--help").out.split())
+    *most, last = PARTS
+    assert f"{', '.join(most)} or {last}" in told
+    monkeypatch.setattr(sys.modules["spiral_env.commands.bench"], "_CHECKOUT", tmp_path)
+    assert "bench needs a checkout of the project" in refused("bench")
+
+
+def _all_commands() -> list[tuple[str, Any]]:
+    groups = {"": get_command(app)}
+    found = []
+    while groups:
+        prefix, group = groups.popitem()
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                groups[f"{prefix}{name} "] = command
+            else:
+                found.append((prefix + name, command))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), _all_commands(), ids=[name for name, _ in _all_commands()])
+def test_help_shows_every_word_that_is_declared(name: str, command: Any) -> None:
+    """Nothing vanishes as markup, nothing is clipped; every option says what it is for."""
+    shown = "".join(spiral(*name.split(), "--help").out.split())
+    assert "".join(command.help.split()) in shown
+    for option in command.params:
+        if option.name != "help":
+            assert option.help, f"{name} {option.name} has no help"
+            assert "".join(option.help.split()) in shown
+
+
+@pytest.mark.parametrize("arguments", ["", "scenarios"])
+def test_a_group_alone_shows_its_help(arguments: str) -> None:
+    ended = spiral(*arguments.split())
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == spiral(*arguments.split(), "--help").out
+    assert "..." not in ended.out.replace("[ARGS]...", "").replace("--it ... --sme ...", "")
+
+
+def test_the_version_is_told() -> None:
+    assert spiral("--version") == (0, f"spiral_env {__version__}\n", "")
+
+
+@pytest.mark.parametrize("title", ["[/eu] town", "[red]town[/red]", "[lr=3e-4] test"])
+def test_names_are_shown_as_they_are_written(title: str, tmp_path: Path) -> None:
+    world = tmp_path / f"{title.replace('/', '')}.toml"
+    world.write_text(f'extends = "baseline-v0"\ntitle = "{title}"\nid = "town-v0"\n')
+    assert spiral("scenarios", "show", str(world)).out.splitlines()[0] == f"town-v0: {title}"
 
 
 def test_a_broken_checkpoint_is_one_line(tmp_path: Path) -> None:
