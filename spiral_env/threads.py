@@ -1,4 +1,4 @@
-"""Worker threads that outlive a fork."""
+"""Worker threads that outlive a fork, and how many cores there are for them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["Threads"]
+__all__ = ["Threads", "cores"]
 
 Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Cores that this process may use: fewer than the machine's where an affinity is set."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Threads:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import spiral_env
-from spiral_env.threads import Threads
+from spiral_env.threads import Threads, cores
 
 
 def test_results_come_in_the_order_of_the_jobs() -> None:
@@ -45,6 +45,17 @@ def test_threads_end_with_close_and_are_not_copied() -> None:
         assert twin._pool is None
     threads.close()
     assert threading.active_count() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity")
+def test_cores_are_those_that_the_process_may_use() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert cores() == len(before)
 
 
 def _forked(work: object) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated
 
 import typer
@@ -46,8 +45,9 @@ def _installation_info(as_json: bool) -> None:
 
     from spiral_env import __version__
     from spiral_env.core._jit import cache_folder
+    from spiral_env.threads import cores
 
-    data = {"compile cache": str(cache_folder() or "none"), "cores": str(os.cpu_count()), "spiral-env": __version__}
+    data = {"compile cache": str(cache_folder() or "none"), "cores": str(cores()), "spiral-env": __version__}
     for name in ("numpy", "numba", "gymnasium", "pettingzoo", "torch", "stable-baselines3"):
         try:
             data[name] = version(name)

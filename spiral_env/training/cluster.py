@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from spiral_env.roles import ROLES
+from spiral_env.threads import cores
 from spiral_env.training.learning.torch_state import adam_tensors, layer_tensors, load_adam
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.run import Report, run
@@ -64,8 +65,8 @@ def cluster(address: str = "", cpus: int | None = None) -> Iterator[None]:
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             raise OSError(f"no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from None
     else:
-        cores = max(os.cpu_count() or 1, cpus or 1)
-        ray.init(address="local", num_cpus=cores, object_store_memory=STORE_BYTES, include_dashboard=False, **common)
+        count = max(cores(), cpus or 1)
+        ray.init(address="local", num_cpus=count, object_store_memory=STORE_BYTES, include_dashboard=False, **common)
     try:
         yield
     finally:
@@ -131,9 +132,9 @@ class RayTrainer:
         if self._algorithm is None:
             from spiral_env.training.algorithms.rllib import ppo_config
 
-            cores = int(ray.cluster_resources().get("CPU", 0))
-            if cores < self.config.runners:
-                raise ValueError(f"runners must be at most the cluster's cores {cores}, got {self.config.runners}")
+            there_are = int(ray.cluster_resources().get("CPU", 0))
+            if there_are < self.config.runners:
+                raise ValueError(f"runners must be at most the cluster's cores {there_are}, got {self.config.runners}")
             torch.set_num_threads(self.config.torch_threads)
             seed = (self.config.seed + 7919 * self.iteration) % 2**31
             self._algorithm = ppo_config(self.config, seed).build_algo()

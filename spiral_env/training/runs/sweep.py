@@ -31,6 +31,7 @@ from spiral_env.files import locked, parse_json, read_file, write_atomically
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, scenario_ids
 from spiral_env.text import one_line
+from spiral_env.threads import cores
 from spiral_env.training import train
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.ranges import Ranges, check_ranges, plain, ranges_from, start_point, suggest
@@ -145,7 +146,7 @@ def sweep(
     if spread is not None:
         spread(_away(folder.resolve()), range(workers))
         return folder
-    threads = max(1, _cores() // workers)
+    threads = max(1, cores() // workers)
     if workers == 1:
         _work(folder, threads, quiet, _never)
         return folder
@@ -162,13 +163,6 @@ def sweep(
             # Whatever ended the wait, the others store what they have.
             stop.set()
     return folder
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _away(folder: Path) -> Callable[[int], None]:
