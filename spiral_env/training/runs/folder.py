@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +22,6 @@ import numpy as np
 
 from spiral_env.agents.checkpoint import write_policy
 from spiral_env.files import locked, parse_json, read_file, remove_leftovers, write_atomically
-from spiral_env.provenance import versions
 from spiral_env.scenarios import load_scenario
 from spiral_env.training.runs.config import TrainConfig, shown
 from spiral_env.training.runs.state import check_counters, check_tensors
@@ -32,6 +33,7 @@ __all__ = [
     "Stored",
     "check_new",
     "check_same",
+    "has_state",
     "hold",
     "lived_seconds",
     "load_state",
@@ -49,7 +51,6 @@ LOG_COLUMNS = ("iteration", "agent_steps", "seconds", *OUTCOMES, *LOSSES)
 _MAY_CHANGE = ("max_seconds", "checkpoint_seconds", "env_threads", "ray_address")
 _MAX_TEXT = 10_000_000
 _MAX_LOG = 1_000_000_000
-_MAX_STATE = 2**36
 
 
 class Stored(Protocol):
@@ -93,6 +94,7 @@ def stored_config(folder: Path) -> TrainConfig:
     """
     try:
         about = _about(folder)
+        read_file(folder / "scenario.toml", _MAX_TEXT, "scenario")
         config = TrainConfig(**about["config"] | {"scenario": str(folder / "scenario.toml")})
     except (ValueError, TypeError) as error:
         raise ValueError(f"run folder {folder} holds no run to resume: {error}") from None
@@ -124,8 +126,9 @@ def open_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
         return
     check_new(folder)
     write_atomically(folder / "scenario.toml", config.world.to_toml())
+    packages = {name: version(name) for name in ("spiral_env", "numpy", "numba", "torch")}
     about = {"config": asdict(config), "scenario_hash": config.world.hash}
-    about |= {"versions": versions()}
+    about |= {"python": platform.python_version(), "packages": packages}
     write_atomically(folder / "config.json", json.dumps(about, indent=1))
 
 
@@ -197,6 +200,11 @@ def save_state(trainer: Stored, folder: Path, seconds: float) -> None:
     write_policy(folder, policy, header | {"scenario": world.id, "scenario_hash": world.hash})
 
 
+def has_state(folder: Path) -> bool:
+    """Whether anything lies where the state is stored, a broken link too."""
+    return os.path.lexists(folder / "state.safetensors")
+
+
 def _tensors(trainer: Stored) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(x) for name, x in trainer.tensors().items()}
 
@@ -210,15 +218,25 @@ def load_state(trainer: Stored, folder: Path) -> float:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    what = f"state of run {folder}"
-    data = read_file(folder / "state.safetensors", _MAX_STATE, "state")
+    what, own = f"state of run {folder}", _tensors(trainer)
+    # Moments of an optimiser of torch, which it makes in its first step, come on top of what is there now.
+    limit = _MAX_TEXT + 4 * sum(x.nbytes for x in own.values())
+    data = read_file(folder / "state.safetensors", limit, "state")
     try:
         counters = _counters(data)
         check_counters(counters)
         tensors = load(data)
-        check_tensors(tensors, _tensors(trainer))
+        check_tensors(tensors, own)
         trainer.load(tensors, counters)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RuntimeError, SafetensorError) as error:
+    except (
+        SafetensorError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise ValueError(f"{what} cannot be read: {reason}") from None
     return float(counters["seconds"])
@@ -227,7 +245,7 @@ def load_state(trainer: Stored, folder: Path) -> float:
 def _counters(data: bytes) -> dict[str, Any]:
     """Of the header of a safetensors file: eight bytes of length, then JSON."""
     length = int.from_bytes(data[:8], "little")
-    if not 0 < length <= min(_MAX_TEXT, len(data) - 8):
+    if not 0 < length <= len(data) - 8 or length > _MAX_TEXT:
         raise ValueError("it is no safetensors file")
     metadata = parse_json(data[8 : 8 + length], "header").get("__metadata__")
     text = metadata.get("counters") if isinstance(metadata, dict) else None
@@ -260,9 +278,11 @@ def status(folder: Path, config: TrainConfig) -> Status:
         ValueError: the state is damaged.
     """
     path = folder / "state.safetensors"
-    if not path.exists():
+    if not has_state(folder):
         return Status(0, 0, 0.0, False)
     try:
+        if not path.is_file():
+            raise ValueError("it must be a regular file")
         with path.open("rb") as file:
             counters = _counters(file.read(8 + _MAX_TEXT))
         check_counters(counters)

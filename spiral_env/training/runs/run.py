@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from spiral_env.training.runs.folder import (
     LOSSES,
     OUTCOMES,
     Stored,
+    has_state,
     hold,
     lived_seconds,
     load_state,
@@ -63,7 +65,7 @@ def run(trainer: Learns, folder: Path, *, resume: bool, report: Report | None = 
     try:
         with hold(folder, resume=resume):
             open_folder(folder, trainer.config, resume=resume)
-            before = load_state(trainer, folder) if resume and (folder / "state.safetensors").exists() else 0.0
+            before = load_state(trainer, folder) if resume and has_state(folder) else 0.0
             if trainer.iteration and trainer.config.is_finished(trainer.agent_steps):
                 return folder
             log = _Log(folder, trainer)
@@ -81,7 +83,7 @@ class _Log:
 
     def __init__(self, folder: Path, trainer: Learns) -> None:
         self.path, self.first = folder / "progress.csv", trainer.agent_steps + 1
-        rows = progress_rows(folder) if trainer.iteration and self.path.exists() else []
+        rows = progress_rows(folder) if trainer.iteration and os.path.lexists(self.path) else []
         kept = [row for row in rows if int(row["iteration"]) <= trainer.iteration]
         lines = [",".join(LOG_COLUMNS), *(",".join(row.values()) for row in kept)]
         write_atomically(self.path, "\n".join(lines) + "\n")

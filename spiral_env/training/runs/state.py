@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ def check_tensors(tensors: Mapping[str, np.ndarray], own: Mapping[str, np.ndarra
                 f"tensor {name} must be {mine.dtype} {list(mine.shape)}, is {given.dtype} {list(given.shape)}"
             )
     for name, given in tensors.items():
-        if name not in own and ".adam." not in name:
+        if name not in own and re.fullmatch(r"\w+\.adam\.\d+\.\w+", name) is None:
             raise ValueError(f"tensor {name[:60]} belongs to nothing")
         if given.dtype.kind == "f" and not np.isfinite(given).all():
             raise ValueError(f"tensor {name} must be finite")
