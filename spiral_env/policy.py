@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
+from spiral_env.text import one_line
 
 __all__ = [
     "STATUS_QUO",
@@ -39,7 +40,7 @@ STATUS_QUO: dict[str, tuple[float, ...]] = {role: tuple(x.average for x in LEVER
 def check_role(role: str) -> str:
     """The role, if it is one."""
     if role not in ROLES:
-        raise ValueError(f"role must be one of {', '.join(ROLES)}, got {role!r}")
+        raise ValueError(f"role must be one of {', '.join(ROLES)}, got {one_line(repr(role), 80)}")
     return role
 
 
@@ -74,7 +75,9 @@ def check_policy(role: str, policy: Any) -> Policy:
         TypeError: it is not an object with ``name``, ``reset`` and ``act``.
     """
     if isinstance(policy, type) or not isinstance(policy, Policy):
-        raise TypeError(f"policy of {role} must be an object with name, reset() and act(), got {policy!r:.80}")
+        raise TypeError(
+            f"policy of {role} must be an object with name, reset() and act(), got {one_line(repr(policy), 80)}"
+        )
     return policy
 
 
@@ -126,7 +129,7 @@ def _wanted(policy: Policy, role: str, shape: tuple[int, ...]) -> str:
 
 
 def _called(policy: Policy, role: str) -> str:
-    return f"policy {policy.name!s:.80} of {role}"
+    return f"policy {one_line(policy.name, 120)} of {role}"
 
 
 def told_reason(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from spiral_env import __version__
 from spiral_env.commands import app
 from spiral_env.core.params import PARAMETERS
 from spiral_env.scenarios import load_scenario, scenario_ids
+from spiral_env.scenarios.meanings import MEANINGS
 from spiral_env.training import TrainConfig
 from tests.benchmarks.bench import PARTS
 from tests.command_line import Ended, refused, spiral
@@ -173,6 +174,12 @@ def test_every_parameter_can_be_found_by_name_in_a_pipe() -> None:
     own = {name for name, line in found.items() if " scenario " in line}
     assert own >= {"shock_month"}
     assert " default " in found["season"]
+    assert all(MEANINGS[name] in line for name, line in found.items())
+
+
+def test_every_parameter_has_a_meaning_of_its_own() -> None:
+    assert MEANINGS.keys() == {q.name for q in PARAMETERS}
+    assert all(text and text[-1] != "." for text in MEANINGS.values())
 
 
 def test_scenarios_are_listed_with_what_they_are_about() -> None:

@@ -240,12 +240,13 @@ def test_a_policy_that_has_not_moved_says_so(tmp_path: Path) -> None:
     write_policy(tmp_path / "run", tensors, {"networks": "per_role", "layers": 0})
     run = str(tmp_path / "run")
     teams = {"status_quo": _team("status_quo"), run: _team(run), "uniform": _team("uniform")}
-    first, second = notes(compare("baseline-v0", teams, 2, max_cycles=3))
+    (first,) = notes(compare("baseline-v0", teams, 2, max_cycles=3))
     assert first.startswith("team 2 (")
     assert first.endswith(
         "did in every episode what the average firm does: the greedy policy has not moved from its start"
     )
-    assert second == "teams 1 and 2 are the same in every episode"
+    twice = {"scripted": _team("scripted"), "uniform": _team("uniform"), "again": _team("scripted")}
+    assert notes(compare("baseline-v0", twice, 2, max_cycles=3)) == ["teams 1 and 3 are the same in every episode"]
     half = {role: load_policy(run if role in ("it", "sme") else "uniform", role) for role in ROLES}
     (line,) = notes(compare("baseline-v0", {"half": half}, 2, max_cycles=3))
     assert line.startswith("team 1 (half): it and sme did in every episode what the average firm does")

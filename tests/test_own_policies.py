@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from spiral_env import provenance
-from spiral_env.agents import load_policy
+from spiral_env.agents import Scripted, load_policy
 from spiral_env.evaluation import run_episodes
-from spiral_env.policy import StatusQuo, ask_policy, episode_keys, reset_policy
+from spiral_env.policy import StatusQuo, Uniform, ask_policy, episode_keys, reset_policy
 from spiral_env.roles import FEATURES, ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,6 +157,20 @@ def test_whatever_is_wrong_is_one_line(spec: str, here: Path) -> None:
     assert WRONG[spec] in line
     assert "\n" not in line
     assert len(line) < 500
+
+
+@pytest.mark.parametrize("spec", [None, 3, b"uniform", ["uniform"], StatusQuo("it"), {}])
+def test_what_is_no_name_is_one_line(spec: object) -> None:
+    with pytest.raises(TypeError, match=r"^policy must be uniform, .*got "):
+        load_policy(spec, "it")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("role", ["auditor", "", None, 3, [], "x" * 5000, "it_0"])
+def test_what_is_no_role_is_one_line(role: object) -> None:
+    for make in (StatusQuo, Uniform, Scripted, lambda role: load_policy("scripted", role)):
+        with pytest.raises(ValueError, match="role must be one of it, business, finance, sme, got") as caught:
+            make(role)  # type: ignore[arg-type]
+        assert len(str(caught.value)) < 200
 
 
 def test_versions_tell_what_computed_a_result() -> None:

@@ -271,7 +271,7 @@ def test_the_stored_config_is_the_config_of_the_run(tmp_path: Path) -> None:
     run = train(replace(TINY, timesteps=1), tmp_path / "run")
     stored = json.loads((run / "config.json").read_text())
     assert TrainConfig(**stored["config"]) == replace(TINY, timesteps=1)
-    assert {"numpy", "numba", "torch"} <= stored["packages"].keys()
+    assert {"numpy", "numba", "torch"} <= stored["versions"].keys()
 
 
 def test_a_disk_that_is_full_keeps_the_last_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

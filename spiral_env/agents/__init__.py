@@ -11,6 +11,7 @@ from spiral_env.agents.constant import Constant
 from spiral_env.agents.imported import Imported
 from spiral_env.agents.scripted import Scripted
 from spiral_env.policy import Policy, StatusQuo, Uniform, check_role
+from spiral_env.text import one_line
 
 __all__ = ["ALLOWED", "NAMED", "Constant", "Imported", "NetworkPolicy", "Scripted", "load_policy"]
 
@@ -30,11 +31,14 @@ def load_policy(spec: str | os.PathLike[str], role: str) -> Policy:
         role: it, business, finance or sme.
 
     Raises:
+        TypeError: ``spec`` is no text and no path.
         ImportError: a run's folder needs a package that is not installed.
         ValueError: there is none, or it cannot be read; in one line.
     """
     check_role(role)
-    text = os.fspath(spec)
+    text = os.fspath(spec) if isinstance(spec, os.PathLike) else spec
+    if not isinstance(text, str):
+        raise TypeError(f"policy must be {ALLOWED}, got {one_line(repr(spec), 80)}")
     if text in NAMED:
         return NAMED[text](role)
     if text.startswith("constant:"):
@@ -44,7 +48,7 @@ def load_policy(spec: str | os.PathLike[str], role: str) -> Policy:
     module, colon, name = text.rpartition(":")
     if colon and name.isidentifier() and (module.endswith(".py") or _is_dotted(module)):
         return Imported(text, role)
-    raise ValueError(f"policy must be {ALLOWED}, got {text[:200]!r}")
+    raise ValueError(f"policy must be {ALLOWED}, got {one_line(repr(text), 200)}")
 
 
 def _is_folder(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spiral_env.files import parse_json, read_file, write_atomically
+from spiral_env.policy import check_role
 from spiral_env.provenance import file_hash
 from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.spaces import Options
@@ -41,14 +42,14 @@ def write_policy(folder: Path, tensors: dict[str, np.ndarray], meta: dict[str, A
     write_atomically(folder / "policy.json", json.dumps(header, indent=1).encode())
 
 
-def read_policy(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_policy(folder: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors and header of a checkpoint.
 
     Raises:
         ImportError: safetensors is not installed.
         ValueError: in one line, it is missing, corrupt, of a strange size or kind, or of another version or model.
     """
-    tensors, header, _ = _read(folder)
+    tensors, header, _ = _read(Path(folder))
     return tensors, header
 
 
@@ -171,11 +172,11 @@ class NetworkPolicy:
         trained_in: ``scenario`` and ``scenario_hash`` of the world it was trained in; empty where it does not say.
     """
 
-    def __init__(self, folder: Path, role: str) -> None:
+    def __init__(self, folder: Path | str, role: str) -> None:
         """Read the checkpoint in ``folder``; errors as of ``read_policy``."""
         self.name = str(folder)
-        self._role = role
-        tensors, header, self.digest = _read(folder)
+        self._role = check_role(role)
+        tensors, header, self.digest = _read(Path(folder))
         self.trained_in = {name: str(header.get(name, "")) for name in ("scenario", "scenario_hash")}
         self._prefix = _prefix(header, role)
         mine = {k: v for k, v in tensors.items() if k.startswith(self._prefix)}

@@ -31,20 +31,22 @@ def scenarios_list(as_json: AsJson = False) -> None:
 def scenarios_show(
     scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.")], as_json: AsJson = False
 ) -> None:
-    """Every number in force, with unit, range and source, and whether the scenario sets it itself."""
+    """Every number in force, with unit, range, meaning and source, and whether the scenario sets it itself."""
     from spiral_env.core.params import PARAMETERS
     from spiral_env.scenarios import load_scenario
+    from spiral_env.scenarios.meanings import MEANINGS
 
     world = load_scenario(scenario)
-    columns = ("group", "name", "value", "set by", "unit", "range", "source")
+    columns = ("group", "name", "value", "set by", "unit", "range", "meaning", "source")
     table = Table(columns, title=f"{world.id}: {world.title}")
     data = {}
     for q in PARAMETERS:
         value = world.value(q.name)
         set_by = "ranges" if q.name in world.ranges else "scenario" if q.name in world.params else "default"
-        data[q.name] = {"value": value, "set_by": set_by, "unit": q.unit, "range": [q.low, q.high], "source": q.source}
+        data[q.name] = {"value": value, "set_by": set_by, "unit": q.unit, "range": [q.low, q.high]}
+        data[q.name] |= {"meaning": MEANINGS[q.name], "source": q.source}
         shown = " ".join(f"{x:.12g}" for x in value) if isinstance(value, tuple) else f"{value:.12g}"
-        table.add_row(q.group, q.name, shown, set_by, q.unit, f"{q.low:g} .. {q.high:g}", q.source)
+        table.add_row(q.group, q.name, shown, set_by, q.unit, f"{q.low:g} .. {q.high:g}", MEANINGS[q.name], q.source)
     emit(as_json, data, table)
 
 

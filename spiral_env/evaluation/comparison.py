@@ -80,7 +80,9 @@ def _unmoved(comparison: Comparison) -> Iterator[str]:
 
 
 def _equal(comparison: Comparison) -> Iterator[str]:
-    for (a, (_, one)), (b, (_, other)) in combinations(enumerate(comparison.tables.items(), 1), 2):
+    """Pairs of teams of one behaviour; of those like the average firm more is said above."""
+    acted = [(k, x) for k, x in enumerate(comparison.tables.values(), 1) if not all(x.average_firm.values())]
+    for (a, one), (b, other) in combinations(acted, 2):
         if all(np.array_equal(x, other.metrics[name], equal_nan=True) for name, x in one.metrics.items()):
             yield f"teams {a} and {b} are the same in every episode"
 

@@ -48,7 +48,7 @@ NEEDED: dict[str, list[str]] = {
     "scenarios validate": ["baseline-v0"],
 }
 # These need more than a test can have at hand: the line may name what else is wrong.
-ALSO_WRONG = {"game": ("empty",), "bench": ("nothing",)}
+ALSO_WRONG = {"game": ("empty",), "bench": ("nothing",), "evaluate": ("policy",)}
 WRONG_INTEGERS = ("abc", "1.5", "nan", "inf", "1e3", "", "-1", "9223372036854775808", HUGE, "0x10", "1_0_", LONG)
 WRONG_NUMBERS = ("abc", "nan", "inf", "-inf", "", "-1", "1e999", "0", "1,5", LONG)
 WRONG_FOLDERS = ("file", "file/below", LONG, "/dev/null/below")

@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +20,7 @@ import numpy as np
 
 from spiral_env.agents.checkpoint import write_policy
 from spiral_env.files import locked, parse_json, read_file, remove_leftovers, write_atomically
+from spiral_env.provenance import versions
 from spiral_env.scenarios import load_scenario
 from spiral_env.training.runs.config import TrainConfig, shown
 from spiral_env.training.runs.state import check_counters, check_tensors
@@ -126,9 +125,8 @@ def open_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
         return
     check_new(folder)
     write_atomically(folder / "scenario.toml", config.world.to_toml())
-    packages = {name: version(name) for name in ("spiral_env", "numpy", "numba", "torch")}
     about = {"config": asdict(config), "scenario_hash": config.world.hash}
-    about |= {"python": platform.python_version(), "packages": packages}
+    about |= {"versions": versions()}
     write_atomically(folder / "config.json", json.dumps(about, indent=1))
 
 
