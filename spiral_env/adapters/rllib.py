@@ -52,8 +52,8 @@ class SpiralBatch(VectorMultiAgentEnv):
     """
 
     def __init__(self, config: Mapping[str, Any], num_envs: int) -> None:
-        """Build the batch; ``config`` holds options of ``spiral_env.vector_env``."""
-        self.batch = SpiralVectorEnv(num_envs=num_envs, autoreset_mode="same_step", **config)
+        """Build the batch; ``config`` holds options of ``spiral_env.vector_env``; ``split`` is "train" if left out."""
+        self.batch = SpiralVectorEnv(num_envs=num_envs, autoreset_mode="same_step", **{"split": "train", **config})
         self.num_envs = num_envs
         self.agents = self.possible_agents = agent_names(self.batch.num_agents_of["sme"])
         self.single_observation_spaces: dict[str, spaces.Space] = {
@@ -113,8 +113,8 @@ class SpiralEnvRunner(MultiAgentEnvRunner):
                 raise ValueError(f"{name.strip('_')} must be left out with SpiralEnvRunner")
         if self.env is not None:
             self.env.close()
-        split = "held_out" if self.config.in_evaluation else "train"
-        self.env = SpiralBatch({"split": split, **self.config.env_config}, self.config.num_envs_per_env_runner)
+        split = {"split": "held_out"} if self.config.in_evaluation else {}
+        self.env = SpiralBatch({**split, **self.config.env_config}, self.config.num_envs_per_env_runner)
         self.num_envs = self.env.num_envs
         self._needs_initial_reset, self._seeded = True, False
         self._module_of = {a: self.config.policy_mapping_fn(a, MultiAgentEpisode()) for a in self.env.agents}

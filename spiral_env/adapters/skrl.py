@@ -27,9 +27,8 @@ class SkrlEnv(SpiralParallelEnv):
 
     def step(self, actions: dict[str, Any]) -> Any:
         """Live one month."""
-        step: list[Any]
-        infos: dict[str, Any]
-        *step, infos = super().step(actions)
+        *step, said = super().step(actions)
+        infos: dict[str, Any] = dict(said)
         if infos and not self.agents:
             infos["episode"] = {name: torch.tensor(value) for name, value in self.metrics().items()}
         return *step, infos

@@ -17,11 +17,11 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-import spiral_env
 from frameworks.checks import RESULTS, ROOT, Record, replay, run_example, speeds
 from spiral_env.agents import load_policy
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import ROLES
+from spiral_env.scenarios.seeds import row_seeds
 from spiral_env.spaces import agent_names
 from spiral_env.training import load_config
 from spiral_env.training.cluster import RayTrainer, cluster, fan_out
@@ -86,11 +86,11 @@ def test_weights_move_and_runners_pay_what_the_plain_environment_pays(
     assert all(np.isfinite(list(x.values())).all() for x in figures)
     sample: Callable[[Any], Any] = lambda runner: (runner._seed, runner.sample(num_episodes=2))  # noqa: E731
     ((seed, episodes),) = trainer.algorithm.env_runner_group.foreach_env_runner(sample, local_env_runner=False)
-    starts = spiral_env.load_scenario("baseline-v0").training_seeds(seed, len(episodes))
+    starts = row_seeds(seed, len(episodes), "train")
     for start, episode in zip(starts, episodes, strict=True):
         paid = np.array([episode.agent_episodes[agent].get_rewards() for agent in AGENTS]).T
         done = np.array([episode.agent_episodes[agent].get_actions() for agent in AGENTS]).swapaxes(0, 1)
-        record.same_returns(paid, replay(start, done, episode=1))
+        record.same_returns(paid, replay(start, done, episode=1, split="train"))
     trainer.close()
 
 
