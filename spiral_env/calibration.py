@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spiral_env.checks import check_count
 from spiral_env.core.params import PARAMETERS, Value, pack
 from spiral_env.core.state import Sum
 from spiral_env.evaluation.statistics import Interval, mean_interval
@@ -48,6 +49,8 @@ SEVERITY = {"C": 0.106, "H": 0.344, "M": 0.512, "L": 0.037}
 """Shares of 20,180 CVEs of 2024."""
 FOLDER = Path(__file__).parent / "scenarios"
 LAW_ROWS = 1024
+MOST_EPISODES = 2**16
+"""They are played side by side."""
 BURN_IN = 24
 BURN_INS = 4
 ROUNDS = 4
@@ -122,6 +125,10 @@ class _Games(NamedTuple):
             self.progress(months)
 
 
+def _games(episodes: int, seed: int, progress: Callable[[int], None] | None) -> _Games:
+    return _Games(check_count("episodes", episodes, 2, MOST_EPISODES), check_count("seed", seed, 0, 2**62), progress)
+
+
 def _with(world: World, values: dict[str, float], law: np.ndarray | None = None) -> World:
     merged: dict[str, Value] = {**world.values, **values}
     return World(merged, world.ranges, world.law if law is None else law, world.num_smes, world.max_cycles)
@@ -139,6 +146,8 @@ def _burn_in(world: World, games: _Games) -> tuple[float, np.ndarray]:
             np.column_stack([tier, s.v_class[:n], s.v_cvss[:n], s.v_epss[:n], s.v_known[:n], patch, s.v_kev[:n]])
         )
     table = np.concatenate(rows)
+    if not len(table):
+        raise ValueError("scenario must have vulnerabilities for its backlog to be solved, got none in the first years")
     order = np.argsort(table[:, 3], kind="stable")
     picks = order[((np.arange(LAW_ROWS) + 0.5) / LAW_ROWS * len(order)).astype(int)]
     return float(states["num_open"].mean()), table[picks]
@@ -176,9 +185,10 @@ def solve(
     is told of months, ``SOLVED_MONTHS`` in all.
 
     Raises:
-        ValueError: nobody attacks in this scenario.
+        TypeError: ``episodes`` or ``seed`` is no integer.
+        ValueError: they are out of range, or the scenario leaves nothing to solve for.
     """
-    games = _Games(episodes, seed, progress)
+    games = _games(episodes, seed, progress)
     world = load_scenario(scenario).world()
     params: dict[str, float] = {name: _DEFAULTS[name] for name in _SOLVED}  # type: ignore[misc]
     params["backlog_open"] = 0.0
@@ -205,6 +215,8 @@ def _start(world: World, games: _Games) -> tuple[float, float]:
     games.play(world, START_MONTHS, watch)
     p = pack(world.values, world.num_smes)[0]
     loss, value = np.mean(months, axis=0) / float(p["size"])
+    if not p["start_risk"] > 0.0:
+        raise ValueError("params.start_risk must be above 0 for the appetite to be solved, got 0")
     return float(loss) / float(p["start_risk"]), float(value)
 
 
@@ -235,12 +247,16 @@ def facts(
     """Measure every fact of MODEL.md section 5 under the average firm, with a solution's values where there is one.
 
     ``progress`` is told of months, the scenario's ``max_cycles`` in all.
+
+    Raises:
+        TypeError: ``episodes`` or ``seed`` is no integer.
+        ValueError: they are out of range.
     """
     world = load_scenario(scenario).world()
     if solution is not None:
         world = _with(world, solution.params, solution.law)
     drawn = _Drawn()
-    engine = _Games(episodes, seed, progress).play(world, world.max_cycles, drawn)
+    engine = _games(episodes, seed, progress).play(world, world.max_cycles, drawn)
     return [
         *_loss_facts(engine, drawn),
         *_survival_facts(engine),

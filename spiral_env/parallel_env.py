@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,16 @@ from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import wrappers
 from pettingzoo.utils.conversions import parallel_to_aec
 
+from spiral_env.checks import (
+    as_array,
+    check_choice,
+    check_count,
+    check_keys,
+    check_list,
+    check_numbers,
+    check_options,
+    shown,
+)
 from spiral_env.core.ledger import ACCOUNTS, Purpose
 from spiral_env.core.state import Sum
 from spiral_env.metrics import headlines, outcome
@@ -23,11 +34,14 @@ from spiral_env.signatures import takes_arguments_of
 from spiral_env.simulator.engine import Engine, flat_state, state_labels
 from spiral_env.spaces import Options, agent_names, agent_role
 
-__all__ = ["RENDER_FPS", "SpiralParallelEnv", "env", "parallel_env"]
+__all__ = ["RENDER_FPS", "RENDER_MODES", "SpiralParallelEnv", "env", "parallel_env"]
 
 RENDER_FPS = 4
 """Months a second, where someone watches."""
-_RENDER_MODES = ("ansi",)
+RENDER_MODES = ("ansi",)
+_SNAPSHOT = ("state", "params", "scalars", "vectors", "agents", "series")
+_DTYPE = operator.attrgetter("dtype")
+_NO_LEVELS = np.dtype(np.bool_)
 
 
 class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
@@ -52,7 +66,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
     metadata: dict[str, Any] = {
         "name": "spiral_env_v0",
-        "render_modes": list(_RENDER_MODES),
+        "render_modes": list(RENDER_MODES),
         "render_fps": RENDER_FPS,
         "is_parallelizable": True,
     }
@@ -91,12 +105,10 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             TypeError: an option is of the wrong type.
             ValueError: an option or the scenario is not allowed.
         """
-        if render_mode is not None and render_mode not in _RENDER_MODES:
-            raise ValueError(f"render_mode must be None or one of {', '.join(_RENDER_MODES)}, got {render_mode!r}")
+        self.render_mode = None if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
         self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
         self.scenario = load_scenario(scenario)
         self.split = check_split(split)
-        self.render_mode = render_mode
         world = self.scenario.world(num_smes, max_cycles)
         self.max_cycles = world.max_cycles
         self.engine = Engine(world, 1, mode=reward_mode, realised=reward_basis == "realised")
@@ -124,16 +136,28 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
         Args:
             agent: name of the agent.
+
+        Raises:
+            ValueError: there is no such agent.
         """
-        return self.observation_spaces[agent]
+        return self.observation_spaces[self._known(agent)]
 
     def action_space(self, agent: str) -> spaces.Space:
         """Space of an agent's action: always the same object.
 
         Args:
             agent: name of the agent.
+
+        Raises:
+            ValueError: there is no such agent.
         """
-        return self.action_spaces[agent]
+        return self.action_spaces[self._known(agent)]
+
+    def _known(self, agent: Any) -> str:
+        if isinstance(agent, str) and agent in self.action_spaces:
+            return agent
+        names = f"{', '.join(self.possible_agents[:4])} ... {self.possible_agents[-1]}"
+        raise ValueError(f"agent must be one of {names}, got {shown(agent)}")
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -152,6 +176,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             TypeError: the seed is no integer.
             ValueError: the seed is out of range.
         """
+        check_options(options)
         if seed is not None or self._episode < 0:
             self._seed = check_seed(seed)
             self._episode = 0
@@ -176,13 +201,16 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
         Raises:
             RuntimeError: there was no reset.
+            TypeError: not a dictionary.
             ValueError: an agent is unknown or missing, or an action is outside its space.
         """
+        if not isinstance(actions, Mapping):
+            raise TypeError(f"actions must be a dictionary from agent to action, got {shown(actions)}")
         if not self.agents:
             if self._episode < 0:
                 raise RuntimeError("step() needs a reset() first")
             if actions:
-                raise ValueError(f"actions must be empty after the end of an episode, got {sorted(actions)}")
+                raise ValueError(f"actions must be empty after the end of an episode, got {shown(list(actions))}")
             return {}, {}, {}, {}, {}
         self.engine.step(self._encode(actions))
         summary, scalars, _ = self.engine.first_row
@@ -199,9 +227,9 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         if self._levels is not None and len(actions) == len(self.agents):
             try:
                 rows = self._in_order(actions)
-                fits = list(map(len, rows)) == self._lengths
+                fits = list(map(len, rows)) == self._lengths and _NO_LEVELS not in map(_DTYPE, rows)
                 np.concatenate(rows, out=self._levels[0], casting="safe")
-            except (KeyError, ValueError, TypeError):
+            except (AttributeError, KeyError, ValueError, TypeError):
                 fits = False
             if fits and self.engine.decode(self._levels, self._top, self._places, self._efforts) < 0:
                 return self._efforts
@@ -209,16 +237,12 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
     def _encode_checked(self, actions: dict[str, Any]) -> np.ndarray:
         for agent in actions:
-            if agent not in self.observation_spaces:
-                known = f"{self.possible_agents[0]} ... {self.possible_agents[-1]}"
-                raise ValueError(f"actions name an unknown agent {agent!r}, allowed are {known}")
+            self._known(agent)
         for k, agent in enumerate(self.agents):
             if agent not in actions:
                 raise ValueError(f"actions must name every living agent, {agent!r} is missing")
-            role, action = agent_role(agent), np.asarray(actions[agent])
-            want = self.options.action_shape(role)
-            if action.shape != want:
-                raise ValueError(f"action of {agent} must have shape {want}, got {action.shape}")
+            role = agent_role(agent)
+            action = as_array(f"action of {agent}", actions[agent], self.options.action_shape(role))
             try:
                 self._efforts[0, k, : NUM_LEVERS[role]] = self.options.efforts(role, action)
             except ValueError as error:
@@ -288,6 +312,8 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
     def snapshot(self) -> dict[str, Any]:
         """An exact copy of the episode, for planning; give it to ``restore``."""
+        if self._episode < 0:
+            raise RuntimeError("snapshot() needs a reset() first")
         return {
             "state": self.engine.states.copy(),
             "params": self.engine.params.copy(),
@@ -298,7 +324,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         }
 
     def restore(self, snapshot: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Go back to a snapshot of this environment, or of one of the same size.
+        """Go back to a snapshot of this environment, or of one of the same world.
 
         Args:
             snapshot: what ``snapshot()`` gave.
@@ -307,20 +333,21 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             The observations, agent -> float32 ``[O]``.
 
         Raises:
-            ValueError: the snapshot is of an environment of another size.
+            TypeError: not a snapshot.
+            ValueError: a snapshot of another world, or a damaged one; the environment is as it was.
         """
-        if (
-            snapshot["state"].dtype != self.engine.states.dtype
-            or snapshot["scalars"].shape != self.engine.scalars.shape
-        ):
-            raise ValueError("snapshot must come from an environment with the same numbers of SMEs and services")
-        self.engine.states[:] = snapshot["state"]
-        self.engine.params[:] = snapshot["params"]
-        self.engine.scalars[:] = snapshot["scalars"]
-        self.engine.vectors[:] = snapshot["vectors"]
-        self.agents = list(snapshot["agents"])
-        self._seed, self._episode = snapshot["series"]
-        self.engine.observe()
+        check_keys("snapshot", snapshot, _SNAPSHOT)
+        agents, series = snapshot["agents"], check_list("series", snapshot["series"], 2)
+        if agents not in ([], self.possible_agents):
+            raise ValueError(f"agents of a snapshot must be none or all of this environment's, got {shown(agents)}")
+        seed, episode = check_seed(series[0]), check_count("episode", series[1], 0, 2**62)
+        scalars = check_numbers("scalars", snapshot["scalars"], self.engine.scalars.shape)
+        vectors = check_numbers("vectors", snapshot["vectors"], self.engine.vectors.shape)
+        self.engine.load(snapshot["state"], snapshot["params"])
+        self.engine.scalars[:] = scalars
+        self.engine.vectors[:] = vectors
+        self.agents = list(agents)
+        self._seed, self._episode = seed, episode
         return self._observations()
 
     def render(self) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from spiral_env.checks import check_choice
 from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
 from spiral_env.text import one_line
 
@@ -39,9 +40,7 @@ STATUS_QUO: dict[str, tuple[float, ...]] = {role: tuple(x.average for x in LEVER
 
 def check_role(role: str) -> str:
     """The role, if it is one."""
-    if role not in ROLES:
-        raise ValueError(f"role must be one of {', '.join(ROLES)}, got {one_line(repr(role), 80)}")
-    return role
+    return check_choice("role", role, ROLES)
 
 
 @runtime_checkable

@@ -9,9 +9,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from spiral_env.checks import as_array, check_choice, check_options, shown
 from spiral_env.horizon import HorizonSpec
 from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
-from spiral_env.parallel_env import RENDER_FPS, SpiralParallelEnv
+from spiral_env.parallel_env import RENDER_FPS, RENDER_MODES, SpiralParallelEnv
 from spiral_env.policy import Policy, StatusQuo, Uniform, ask_policy, check_role, episode_keys, reset_policy
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
@@ -26,10 +27,11 @@ _NAMED: dict[str, Callable[[str], Policy]] = {"status_quo": StatusQuo, "uniform"
 def _partner(role: str, policy: str | Policy) -> Policy:
     if isinstance(policy, str):
         if policy not in _NAMED:
-            raise ValueError(f"partners[{role!r}] must be one of {', '.join(_NAMED)} or a Policy, got {policy!r}")
+            names = ", ".join(_NAMED)
+            raise ValueError(f"partners[{role!r}] must be one of {names} or a Policy, got {shown(policy)}")
         return _NAMED[policy](role)
-    if not isinstance(policy, Policy):
-        raise TypeError(f"partners[{role!r}] must be a Policy with reset() and act(), got {policy!r}")
+    if isinstance(policy, type) or not isinstance(policy, Policy):
+        raise TypeError(f"partners[{role!r}] must be a Policy with reset() and act(), got {shown(policy)}")
     return policy
 
 
@@ -40,7 +42,7 @@ def single_role_options(action_mode: str, levels: int, options: Mapping[str, Any
         ValueError: an option is not allowed.
     """
     if "homogenize" in options:
-        raise ValueError(f"homogenize must be left out for a single role, got {options['homogenize']!r}")
+        raise ValueError(f"homogenize must be left out for a single role, got {shown(options['homogenize'])}")
     return Options(action_mode, levels)
 
 
@@ -52,9 +54,11 @@ def partner_policies(partners: str | Mapping[str, str | Policy] | None) -> dict[
         ValueError: a partner's role or name is not allowed.
     """
     policies: dict[str, Policy] = {name: StatusQuo(name) for name in ROLES}
-    given = dict.fromkeys(ROLES, partners) if isinstance(partners, str) else partners or {}
+    given = dict.fromkeys(ROLES, partners) if isinstance(partners, str) else {} if partners is None else partners
+    if not isinstance(given, Mapping):
+        raise TypeError(f"partners must be a name or a dictionary from role to policy, got {shown(partners)}")
     for name, policy in given.items():
-        policies[check_role(name)] = _partner(name, policy)
+        policies[check_choice("partners' role", name, ROLES)] = _partner(name, policy)
     return policies
 
 
@@ -97,13 +101,13 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
                 environment that takes none, on which stable-baselines3 counts.
             ValueError: the role, a partner's role or name, or an option is not allowed.
         """
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            allowed = ", ".join(self.metadata["render_modes"])
-            raise TypeError(f"render_mode must be None or one of {allowed}, got {render_mode!r}")
+        try:
+            self.render_mode = None if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
+        except ValueError as error:
+            raise TypeError(str(error)) from None
         self.role = check_role(role)
         self.options = single_role_options(action_mode, levels, options)
         self.partners = partner_policies(partners)
-        self.render_mode = render_mode
         self.split = check_split(split)
         self.inner = SpiralParallelEnv(scenario, action_mode="continuous", render_mode=render_mode, **options)
         self.horizon = self.inner.max_cycles
@@ -124,10 +128,17 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
 
         Returns:
             The agent's observation, float32 ``[O]``, and its info.
+
+        Raises:
+            TypeError: the seed is no integer, or the options are no dictionary.
+            ValueError: the seed is out of range.
         """
-        super().reset(seed=None if seed is None else check_seed(seed))
-        if seed is not None or self._episode < 0:
-            self._seed, self._episode = check_seed(seed), 0
+        check_options(options)
+        fresh = seed is not None or self._episode < 0
+        chosen = check_seed(seed) if fresh else None
+        super().reset(seed=None if seed is None else chosen)
+        if chosen is not None:
+            self._seed, self._episode = chosen, 0
         else:
             self._episode += 1
         episode = self.inner.scenario.episode_seed(self._seed, self._episode, self.split)
@@ -144,9 +155,7 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
         for role in ROLES:
             efforts.extend(ask_policy(self.partners[role], role, self.inner.engine.observations[role])[0])
         joint = dict(zip(self.inner.possible_agents, efforts, strict=True))
-        given, want = np.asarray(action), self.options.action_shape(self.role)
-        if given.shape != want:
-            raise ValueError(f"action must have shape {want}, got {given.shape}")
+        given = as_array("action", action, self.options.action_shape(self.role))
         joint[self.agent] = self.options.efforts(self.role, given)
         return joint
 

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import vector
 from gymnasium.vector.utils import batch_space
 
+from spiral_env.checks import as_array, check_choice, check_count, shown
 from spiral_env.core.state import Sum
 from spiral_env.horizon import HorizonSpec
 from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
@@ -19,7 +20,7 @@ from spiral_env.policy import Policy, StatusQuo, ask_policy, check_role, episode
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
 from spiral_env.single_role_env import partner_policies, single_role_options
-from spiral_env.vector_env import AUTORESET_MODES, SpiralVectorEnv
+from spiral_env.vector_env import SpiralVectorEnv
 
 try:
     from gymnasium.vector import AutoresetMode
@@ -89,7 +90,7 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
             ValueError: the role, a partner, the autoreset mode or an option is not allowed.
         """
         if render_mode is not None:
-            raise ValueError(f"render_mode must be None in a batch, got {render_mode!r}")
+            raise ValueError(f"render_mode must be None in a batch, got {shown(render_mode)}")
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.role = check_role(role)
         self.split = check_split(split)
@@ -118,7 +119,8 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
             ValueError: a sequence or mask of the wrong length, or a seed outside [0, 2^63).
         """
         mask = self.batch.reset_mask(options)
-        self._open(mask, [None] * self.num_envs if seed is None else row_seeds(seed, self.num_envs, self.split))
+        given = [None] * self.num_envs if seed is None else row_seeds(seed, self.num_envs, self.split)
+        self._open(mask, [None if x is None else check_seed(x) for x in given])
         return self._observation(), self._info(mask)
 
     def _open(self, mask: np.ndarray, given: Sequence[int | None]) -> None:
@@ -137,10 +139,7 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
         self._ended[mask] = False
 
     def _joint(self, actions: np.ndarray) -> dict[str, np.ndarray]:
-        given = np.asarray(actions)
-        want = (self.num_envs, *self.options.action_shape(self.role))
-        if given.shape != want:
-            raise ValueError(f"actions must have shape {want}, got {given.shape}")
+        given = as_array("actions", actions, (self.num_envs, *self.options.action_shape(self.role)))
         joint = {r: partner.act(self._seen[r]) for r, partner in self._partners.items()}
         joint[self.role][:, 0] = self.options.efforts(self.role, given)
         return joint
@@ -205,14 +204,10 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
 def _limit(given: int | None, max_cycles: int) -> int:
     if given is None:
         return max_cycles
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
-        raise ValueError(f"max_episode_steps must be None or an integer >= 1, got {given!r}")
-    return min(int(given), max_cycles)
+    return min(check_count("max_episode_steps", given, 1, 2**62), max_cycles)
 
 
 def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
     if isinstance(mode, AutoresetMode):
         return mode
-    if mode not in _MODES:
-        raise ValueError(f"autoreset_mode must be one of {', '.join(AUTORESET_MODES)}, got {mode!r}")
-    return _MODES[mode]
+    return _MODES[check_choice("autoreset_mode", mode, _MODES)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
+from spiral_env.checks import check_choice, check_count, check_flag
 from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.simulator.engine import REWARD_MODES
 
@@ -15,11 +16,6 @@ __all__ = ["ACTION_MODES", "REWARD_BASES", "Options", "agent_names", "agent_role
 ACTION_MODES = ("multi_discrete", "continuous", "discrete")
 REWARD_BASES = ("expected", "realised")
 _LONGEST = max(len(table) for table in FEATURES.values())
-
-
-def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
 def agent_names(num_smes: int) -> list[str]:
@@ -46,20 +42,20 @@ class Options:
         """Check every option.
 
         Raises:
-            TypeError: ``levels`` or ``homogenize`` is of the wrong type.
+            TypeError: an option is of the wrong type.
             ValueError: an option is not allowed.
         """
-        _choice("action_mode", self.action_mode, ACTION_MODES)
-        _choice("reward_mode", self.reward_mode, REWARD_MODES)
-        _choice("reward_basis", self.reward_basis, REWARD_BASES)
-        if isinstance(self.levels, bool) or not isinstance(self.levels, int):
-            raise TypeError(f"levels must be an integer, got {self.levels!r}")
-        if not 2 <= self.levels <= 101:
-            raise ValueError(f"levels must be in [2, 101], got {self.levels}")
+        checked = {
+            "action_mode": check_choice("action_mode", self.action_mode, ACTION_MODES),
+            "levels": check_count("levels", self.levels, 2, 101),
+            "homogenize": check_flag("homogenize", self.homogenize),
+            "reward_mode": check_choice("reward_mode", self.reward_mode, REWARD_MODES),
+            "reward_basis": check_choice("reward_basis", self.reward_basis, REWARD_BASES),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         if self.action_mode == "discrete" and self.levels != 3:
             raise ValueError(f"levels must be 3 with action_mode='discrete', got {self.levels}")
-        if not isinstance(self.homogenize, bool):
-            raise TypeError(f"homogenize must be a bool, got {self.homogenize!r}")
 
     def num_levers(self, role: str) -> int:
         """Length of one agent's action: the role's levers; homogenised the most a role has, the rest unused."""

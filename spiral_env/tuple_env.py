@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from spiral_env.checks import check_options, shown
 from spiral_env.horizon import HorizonSpec
 from spiral_env.parallel_env import RENDER_FPS, SpiralParallelEnv
 from spiral_env.scenarios import Scenario
@@ -65,7 +66,8 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
         """Open an episode, as ``SpiralParallelEnv.reset``."""
-        chosen = self._next_seed if seed is None else seed
+        check_options(options)
+        chosen = self._next_seed if seed is None else check_seed(seed)
         self._next_seed = None
         super().reset(seed=None if chosen is None else check_seed(chosen))
         observations, _ = self.inner.reset(seed=chosen)
@@ -75,11 +77,16 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
         """Live one month under one action per agent; rewards are a list.
 
         Raises:
+            TypeError: not a sequence.
             ValueError: not one action per agent, or an action outside its space.
         """
-        if len(action) != self.n_agents:
-            raise ValueError(f"action must hold {self.n_agents} actions, got {len(action)}")
-        joint = dict(zip(self.inner.possible_agents, action, strict=True))
+        try:
+            actions = list(action)
+        except TypeError:
+            raise TypeError(f"action must hold {self.n_agents} actions, got {shown(action)}") from None
+        if len(actions) != self.n_agents:
+            raise ValueError(f"action must hold {self.n_agents} actions, got {len(actions)}")
+        joint = dict(zip(self.inner.possible_agents, actions, strict=True))
         observations, rewards, terminations, truncations, _ = self.inner.step(joint)
         ended, cut = any(terminations.values()), any(truncations.values())
         info: dict[str, Any] = {"episode_limit": cut, **self.inner.metrics()} if ended or cut else {}

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import functools
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spiral_env.checks import (
+    as_array,
+    check_choice,
+    check_count,
+    check_flag,
+    check_keys,
+    check_list,
+    check_options,
+    shown,
+)
+from spiral_env.core.params import pack
+from spiral_env.core.state import capacity_for, state_dtype
 from spiral_env.metrics import outcome
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
 from spiral_env.signatures import takes_arguments_of
-from spiral_env.simulator.engine import Engine, flat_state, state_labels
+from spiral_env.simulator.engine import Engine, World, flat_state, state_labels
 from spiral_env.simulator.month import SUMMARY
 from spiral_env.spaces import Options
 
 __all__ = ["AUTORESET_MODES", "SpiralVectorEnv", "vector_env"]
 
+MAX_THREADS = 1024
 AUTORESET_MODES = ("next_step", "same_step", "disabled")
 _DONE, _COLLAPSED = SUMMARY.index("done"), SUMMARY.index("collapsed")
+_SNAPSHOT = ("states", "params", "base_seeds", "episodes", "needs_reset")
 _FIRST = {"it": 0, "business": 1, "finance": 2, "sme": 3}
 
 
@@ -83,23 +99,17 @@ class SpiralVectorEnv:
             TypeError: an option is of the wrong type.
             ValueError: an option or the scenario is not allowed.
         """
-        for name, count in (("num_envs", num_envs), ("num_threads", num_threads)):
-            if isinstance(count, bool) or not isinstance(count, int | np.integer):
-                raise TypeError(f"{name} must be an integer, got {count!r}")
-            if count < 1:
-                raise ValueError(f"{name} must be >= 1, got {count}")
-        if autoreset_mode not in AUTORESET_MODES:
-            allowed = ", ".join(AUTORESET_MODES)
-            raise ValueError(f"autoreset_mode must be one of {allowed}, got {autoreset_mode!r}")
+        self.num_envs = check_count("num_envs", num_envs, 1, 2**62)
+        threads = check_count("num_threads", num_threads, 1, MAX_THREADS)
+        self.autoreset_mode = check_choice("autoreset_mode", autoreset_mode, AUTORESET_MODES)
+        self.copy = check_flag("copy", copy)
         self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
         self.scenario = load_scenario(scenario)
         self.split = check_split(split)
         world = self.scenario.world(num_smes, max_cycles)
-        self.engine = Engine(world, int(num_envs), int(num_threads), reward_mode, reward_basis == "realised")
-        self.num_envs = int(num_envs)
+        check_memory(world, self.num_envs)
+        self.engine = Engine(world, self.num_envs, threads, reward_mode, reward_basis == "realised")
         self.max_cycles = world.max_cycles
-        self.autoreset_mode = autoreset_mode
-        self.copy = copy
         self.num_agents_of = {"it": 1, "business": 1, "finance": 1, "sme": world.num_smes}
         self.num_agents = self.engine.num_agents
         self.single_observation_space = {role: self.options.observation_space(role) for role in ROLES}
@@ -156,12 +166,12 @@ class SpiralVectorEnv:
         Raises:
             ValueError: the mask is of the wrong shape or type, or the first reset leaves rows out.
         """
-        given = (options or {}).get("reset_mask")
+        given = check_options(options).get("reset_mask")
         if given is None:
             return np.ones(self.num_envs, dtype=np.bool_)
-        mask = np.asarray(given)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
-            raise ValueError(f"reset_mask must be bool of shape ({self.num_envs},), got {mask.dtype} {mask.shape}")
+        mask = as_array("reset_mask", given, (self.num_envs,))
+        if mask.dtype != np.bool_:
+            raise ValueError(f"reset_mask must be bool of shape ({self.num_envs},), got {mask.dtype}")
         if self._base_seeds is None and not mask.all():
             raise ValueError("reset_mask must cover every row in the first reset")
         return mask
@@ -174,16 +184,16 @@ class SpiralVectorEnv:
         self.engine.reset(seeds, mask)
 
     def _encode(self, actions: dict[str, np.ndarray]) -> np.ndarray:
-        unknown = sorted(set(actions) - set(ROLES))
+        if not isinstance(actions, Mapping):
+            raise TypeError(f"actions must be a dictionary from role to actions, got {shown(actions)}")
+        unknown = [role for role in actions if role not in ROLES]
         if unknown:
-            raise ValueError(f"actions name an unknown role {unknown[0]!r}, allowed are {', '.join(ROLES)}")
+            raise ValueError(f"actions name an unknown role {shown(unknown[0])}, allowed are {', '.join(ROLES)}")
         for role in ROLES:
             if role not in actions:
                 raise ValueError(f"actions must name every role, {role!r} is missing")
-            given = np.asarray(actions[role])
             want = (self.num_envs, self.num_agents_of[role], *self.options.action_shape(role))
-            if given.shape != want:
-                raise ValueError(f"actions of {role} must have shape {want}, got {given.shape}")
+            given = as_array(f"actions of {role}", actions[role], want)
             if self._tops and given.dtype == np.int64:
                 # Compiled; a level outside its range is left to the checked way, which names it.
                 levels = np.ascontiguousarray(given).reshape(self.num_envs, -1)
@@ -285,16 +295,18 @@ class SpiralVectorEnv:
 
     def snapshot(self) -> dict[str, Any]:
         """All that is needed to go on bit for bit: arrays of bytes, and what JSON can hold."""
+        if self._base_seeds is None:
+            raise RuntimeError("snapshot() needs a reset() first")
         return {
             "states": self.engine.states.view(np.uint8).reshape(self.num_envs, -1).copy(),
             "params": self.engine.params.view(np.uint8).reshape(self.num_envs, -1).copy(),
-            "base_seeds": list(self._base_seeds or []),
+            "base_seeds": list(self._base_seeds),
             "episodes": self._episodes.tolist(),
             "needs_reset": self._needs_reset.tolist(),
         }
 
     def restore(self, snapshot: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Go on from ``snapshot()`` of a batch of the same size and options.
+        """Go on from ``snapshot()`` of a batch of the same world, size and options.
 
         Args:
             snapshot: what ``snapshot()`` gave.
@@ -303,22 +315,52 @@ class SpiralVectorEnv:
             The observations, role -> float32 ``[E, A, O]``.
 
         Raises:
-            ValueError: the snapshot is of another batch.
+            TypeError: not a snapshot.
+            ValueError: a snapshot of another batch, or a damaged one; this batch is as it was.
         """
-        for name, records in (("states", self.engine.states), ("params", self.engine.params)):
-            rows = records.view(np.uint8).reshape(self.num_envs, -1)
-            if snapshot[name].shape != rows.shape:
-                raise ValueError(f"snapshot must hold {name} of shape {rows.shape}, got {snapshot[name].shape}")
-            rows[:] = snapshot[name]
-        self._base_seeds = [int(x) for x in snapshot["base_seeds"]]
-        self._episodes[:] = snapshot["episodes"]
-        self._needs_reset[:] = snapshot["needs_reset"]
-        self.engine.observe()
+        check_keys("snapshot", snapshot, _SNAPSHOT)
+        seeds, episodes, due = (check_list(name, snapshot[name], self.num_envs) for name in _SNAPSHOT[2:])
+        seeds = [check_count("base_seeds", x, 0, 2**63 - 1) for x in seeds]
+        episodes = [check_count("episodes", x, 0, 2**62) for x in episodes]
+        due = [check_flag("needs_reset", x) for x in due]
+        states = self._records("states", snapshot, self.engine.states)
+        params = self._records("params", snapshot, self.engine.params)
+        self.engine.load(states, params)
+        self._base_seeds = seeds
+        self._episodes[:] = episodes
+        self._needs_reset[:] = due
         return self._observations()
+
+    def _records(self, name: str, snapshot: dict[str, Any], own: np.ndarray) -> np.ndarray:
+        """Records out of a snapshot's bytes."""
+        given = snapshot[name]
+        want = (self.num_envs, own.dtype.itemsize)
+        if not isinstance(given, np.ndarray) or given.dtype != np.uint8 or given.shape != want:
+            raise ValueError(f"{name} of a snapshot must be bytes of shape {want}, got {shown(given)}")
+        return np.ascontiguousarray(given).view(own.dtype).reshape(-1)
 
     def close(self) -> None:
         """End the worker threads."""
         self.engine.close()
+
+
+def check_memory(world: World, num_envs: int) -> None:
+    """Refuse a batch that this machine cannot hold, before anything is allocated.
+
+    Raises:
+        ValueError: it needs more than all memory there is.
+    """
+    params = pack(world.values, world.num_smes)
+    capacity = capacity_for(world.num_smes, int(params[0]["num_services"]))
+    record = state_dtype(capacity, tuple(NUM_LEVERS.items())).itemsize + params.itemsize
+    need = num_envs * record / 2**30
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    except (AttributeError, OSError, ValueError):
+        there = 2.0**10
+    if need > there:
+        most = int(there * 2**30 / record)
+        raise ValueError(f"num_envs must be at most {most} in {there:.0f} GiB of memory, got {shown(num_envs)}")
 
 
 @takes_arguments_of(SpiralVectorEnv)

@@ -24,7 +24,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # Lower layers never import higher ones; parts of one layer may import each other.
 LAYERS = (
-    {"core", "files", "provenance", "signatures", "text", "threads"},
+    {"core", "checks", "files", "provenance", "signatures", "text", "threads"},
     {"roles"},
     {"stages"},
     {"simulator"},

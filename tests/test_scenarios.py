@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,6 +160,88 @@ def test_files_that_extend_each_other_are_refused(tmp_path) -> None:
         spiral_env.load_scenario(tmp_path / "a.toml")
 
 
+# -- what a file may be -----------------------------------------------------------------------------------------------
+
+HEAD = 'id = "mine-v1"\ntitle = "Mine"\n'
+BAD_FILES = {
+    "deep lists": ("x = " + "[" * 5000 + "]" * 5000, "nested more than"),
+    "deep tables": (HEAD + f"[{'.'.join('a' * 80)}]", "nested more than"),
+    "nothing": ("", "id is missing"),
+    "no title": ('id = "mine-v1"', "title is missing"),
+    "a title of two lines": ('id = "mine-v1"\ntitle = "a\\nb"', "title must be a text of one line"),
+    "a bool for a count": (HEAD + "num_smes = true", "num_smes must be an integer, got True"),
+    "a text for a count": (HEAD + 'num_smes = "8"', "num_smes must be an integer, got '8'"),
+    "a float for a count": (HEAD + "max_cycles = 12.0", "max_cycles must be an integer, got 12.0"),
+    "a bool for a horizon": (HEAD + "max_cycles = true", "max_cycles must be an integer, got True"),
+    "a long number": (HEAD + "num_smes = " + "9" * 4000, "num_smes must be in"),
+    "nan": (HEAD + "[params]\nspill = nan", "params.spill must be in .* got nan"),
+    "inf": (HEAD + "[params]\nspill = inf", "params.spill must be in .* got inf"),
+    "a bad range": (HEAD + "[ranges]\nspill = [0.0, 9.0]", r"ranges\.spill must be in \[0, 1\] \(1\), got 9"),
+    "an unknown range": (HEAD + "[ranges]\nspil = [0.0, 1.0]", r"ranges\.spil is not .* did you mean spill"),
+    "many unknown keys": (HEAD + "".join(f"k{i} = 1\n" for i in range(50_000)), "k0 is not a key of a scenario"),
+    "many unknown parameters": (HEAD + "[params]\n" + "".join(f"k{i} = 1\n" for i in range(50_000)), "params.k0 is"),
+    "a long name": (HEAD + "k" * 5000 + " = 1", "k is not a key of a scenario"),
+    "a long list": (HEAD + f"params = [{'1, ' * 9999}]", "params must be a table"),
+    "no seeds": (HEAD + "held_out_seeds = []", "held_out_seeds must have 2 entries, got 0"),
+    "an empty range of seeds": (HEAD + "train_seeds = [5, 5]", "train_seeds must be"),
+    "seeds that are bools": (HEAD + "train_seeds = [false, true]", "train_seeds must be an integer, got False"),
+    "negative fraud": (HEAD + "[params]\nfraud_base = 0.1", "fraud_verified must be at most fraud_base"),
+    "a file too large": ("#" * 2**21, "must have at most"),
+    "extends a number": ("extends = 3", "extends must be a scenario id or file, got 3"),
+    "extends nothing": ('extends = "nope.toml"', "nope.toml cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_ends_in_one_line(name: str, tmp_path) -> None:
+    text, expected = BAD_FILES[name]
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(ValueError, match=expected) as caught:
+        spiral_env.load_scenario(tmp_path / "x.toml")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
+def test_what_is_no_plain_file_is_refused_unread(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "latin.toml").write_bytes(HEAD.encode() + b'description = "\xff"')
+    for name in ("pipe", "zero", "folder", "latin", "no\0ne"):
+        with pytest.raises(ValueError, match=r"regular file|UTF-8|null") as caught:
+            spiral_env.load_scenario(tmp_path / f"{name}.toml")
+        assert str(caught.value).isprintable()
+
+
+def test_a_chain_of_files_has_an_end(tmp_path) -> None:
+    for k in range(2000):
+        (tmp_path / f"{k}.toml").write_text(f'extends = "{k + 1}.toml"\n')
+    with pytest.raises(ValueError, match="must extend at most 16 others"):
+        spiral_env.load_scenario(tmp_path / "0.toml")
+
+
+def test_names_and_marks_of_the_byte_order_do_not_matter(tmp_path) -> None:
+    for name in (b"plain.toml", b"\xff\xfe.toml", b"[eu] a,b #%20?.toml"):
+        path = os.fsdecode(os.path.join(os.fsencode(tmp_path), name))
+        Path(path).write_bytes(b"\xef\xbb\xbf" + HEAD.encode())
+        assert spiral_env.load_scenario(path).id == "mine-v1"
+
+
+def test_a_copy_with_other_values_is_checked_too() -> None:
+    scenario = spiral_env.load_scenario("baseline-v0")
+    assert scenario.model_copy(update={"num_smes": 3}).num_smes == 3
+    with pytest.raises(ValueError, match=r"num_smes must be in \[1, 512\], got 0"):
+        scenario.model_copy(update={"num_smes": 0})
+
+
+def test_rows_of_a_training_run_share_a_world_only_where_there_are_too_few() -> None:
+    few = Scenario(id="mine-v1", title="Mine", train_seeds=(100, 110), held_out_seeds=(0, 5))
+    assert sorted(few.training_seeds(0, 10)) == list(range(100, 110))
+    assert sorted(few.training_seeds(0, 20)) == sorted([*range(100, 110)] * 2)
+    with pytest.raises(ValueError, match="episodes must be at most the 5 held_out_seeds of mine-v1, got 6"):
+        few.evaluation_seeds(0, 6)
+
+
 # -- canonical text and hash ------------------------------------------------------------------------------------------
 
 MINE = """
@@ -190,8 +274,8 @@ def test_a_scenario_comes_back_from_its_toml(scenario_id: str, tmp_path) -> None
 
 
 def test_a_text_with_every_sign_comes_back_from_toml(tmp_path) -> None:
-    title = "".join(map(chr, range(1, 0x300))) + '[/eu] \u2028 \U0001f600 """'
-    scenario = Scenario(id="mine-v1", title=title, description=title)
+    signs = "".join(c for c in map(chr, range(0x300)) if c.isprintable()) + "[/eu] \U0001f600 ''' \\"
+    scenario = Scenario(id="mine-v1", title=signs, description=f"{signs}\n\t{signs}")
     (tmp_path / "x.toml").write_bytes(scenario.to_toml().encode())
     assert spiral_env.load_scenario(tmp_path / "x.toml") == scenario
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from spiral_env.checks import check_count, shown
 from spiral_env.policy import STATUS_QUO, Policy, ask_policy, check_policy, check_role, episode_keys, reset_policy
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.scenarios.schema import MAX_EPISODES
 from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["MAX_EPISODES", "EpisodeTable", "run_episodes"]
-
-MAX_EPISODES = 1_000_000
 
 
 @dataclass
@@ -65,11 +65,13 @@ def run_episodes(
         ValueError: ``episodes`` or ``num_envs`` is out of range, a role has no policy, or a policy fails.
     """
     world = load_scenario(scenario)
-    for name, count in (("episodes", episodes), ("num_envs", num_envs)):
-        if not 1 <= count <= MAX_EPISODES:
-            raise ValueError(f"{name} must be in [1, {MAX_EPISODES}], got {count}")
+    episodes = check_count("episodes", episodes, 1, MAX_EPISODES)
+    num_envs = check_count("num_envs", num_envs, 1, MAX_EPISODES)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be a function or None, got {shown(progress)}")
     names = {role: str(policy.name) for role, policy in _whole_team(policies).items()}
     seeds = np.array(world.evaluation_seeds(seed, episodes), dtype=np.int64)
+    episodes = len(seeds)
     options = {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
     keys = episode_keys(range(episodes))
     cuts = [slice(start, start + num_envs) for start in range(0, episodes, num_envs)]
@@ -91,6 +93,8 @@ def run_episodes(
 
 def _whole_team(policies: Mapping[str, Policy]) -> dict[str, Policy]:
     """A policy for each role, in their order."""
+    if not isinstance(policies, Mapping):
+        raise TypeError(f"policies must be a dictionary from role to policy, got {shown(policies)}")
     missing = [role for role in ROLES if role not in policies]
     if missing:
         raise ValueError(f"policies must name every role, {missing[0]!r} is missing")

@@ -59,7 +59,7 @@ def release_budget(s, p, action):
     s.release = min(
         interpolate(p.security_release, action[LEVER.security_budget]) * p.size, max(0.0, s.balance[Account.TREASURY])
     )
-    s.release_effort = s.release / (p.security_release[2] * p.size)
+    s.release_effort = min(1.0, s.release / (p.security_release[2] * p.size))
     excess = max(0.0, s.balance[Account.SECURITY] - s.release)
     s.returned = p.security_returned * excess
     s.lapsed = excess - s.returned

@@ -2,59 +2,87 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-import tomllib
-from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
 
+from spiral_env.checks import check_count, check_list, shown
 from spiral_env.core.params import PARAMETERS, Parameter, Value
-from spiral_env.scenarios.own import OWN_FOLDER, read_own
+from spiral_env.core.state import CAPACITIES
+from spiral_env.scenarios.own import read_own
 from spiral_env.scenarios.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS, series
 from spiral_env.simulator.engine import World
 from spiral_env.simulator.reset import LAW_COLUMNS
+from spiral_env.text import one_line
 
-__all__ = ["Scenario", "load_scenario", "scenario_ids", "starting_law"]
+__all__ = ["MAX_CYCLES", "MAX_EPISODES", "MAX_SMES", "Scenario", "starting_law"]
+
+MAX_SMES = CAPACITIES[-1]
+MAX_CYCLES = 600
+MAX_EPISODES = 1_000_000
 
 _TABLE: dict[str, Parameter] = {q.name: q for q in PARAMETERS}
 
 
-def _check_value(name: str, value: Any) -> Value:
+def _check_value(table: str, name: str, value: Any) -> Value:
     """One parameter's value, within its range and of its shape; ``ValueError`` names it."""
     q = _TABLE[name]
+    where = f"{table}.{name}"
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    listed = isinstance(value, list | tuple)
     want = len(q.default) if isinstance(q.default, tuple) else 0
-    numbers = value if isinstance(value, list | tuple) else [value]
-    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in numbers):
-        raise ValueError(f"params.{name} must be a number ({q.unit}), got {value!r}")
-    if want != (len(numbers) if isinstance(value, list | tuple) else 0):
+    if want != (len(value) if listed else 0):
         shape = f"a list of {want} numbers" if want else "one number"
-        raise ValueError(f"params.{name} must be {shape} ({q.unit}), got {value!r}")
-    for x in numbers:
+        raise ValueError(f"{where} must be {shape} ({q.unit}), got {shown(value)}")
+    for x in value if listed else [value]:
+        if isinstance(x, bool) or not isinstance(x, int | float | np.integer | np.floating):
+            raise ValueError(f"{where} must be a number ({q.unit}), got {shown(value)}")
         if not q.low <= x <= q.high:
-            raise ValueError(f"params.{name} must be in [{q.low:g}, {q.high:g}] ({q.unit}), got {x!r}")
-    return tuple(float(x) for x in numbers) if want else float(numbers[0])
+            raise ValueError(f"{where} must be in [{q.low:g}, {q.high:g}] ({q.unit}), got {shown(x)}")
+    return tuple(float(x) for x in value) if listed else float(value)
 
 
 def _table(name: str, raw: Any) -> Mapping[str, Any]:
     if not isinstance(raw, Mapping):
-        raise ValueError(f"{name} must be a table, got {raw!r}")
+        raise ValueError(f"{name} must be a table, got {shown(raw)}")
     for key in raw:
-        _known(key)
+        _known(name, key)
     return raw
 
 
-def _known(name: str) -> None:
-    if name not in _TABLE:
-        import difflib
+def _known(table: str, name: Any) -> None:
+    if isinstance(name, str) and name in _TABLE:
+        return
+    near = difflib.get_close_matches(name, _TABLE, n=1) if isinstance(name, str) and len(name) < 100 else []
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"{table}.{one_line(name, 60)} is not a parameter of the model{hint}")
 
-        near = difflib.get_close_matches(name, _TABLE, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"params.{name} is not a parameter of the model{hint}")
+
+def _seeds(name: str, pair: Any) -> tuple[int, int]:
+    """A half-open range of seeds."""
+    low, high = (check_count(name, x, 0, 2**62) for x in check_list(name, pair, 2))
+    if low >= high:
+        raise ValueError(f"{name} must be [low, high] with 0 <= low < high <= 2^62, got [{low}, {high}]")
+    return low, high
+
+
+def _text(name: str, value: Any, *, lines: bool = False) -> str:
+    """A text that may be printed as it is."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got {shown(value)}")
+    if not (value.replace("\n", " ").replace("\t", " ") if lines else value).isprintable():
+        raise ValueError(f"{name} must be a text{'' if lines else ' of one line'} without control characters")
+    if len(value) > _LONGEST:
+        raise ValueError(f"{name} must have at most {_LONGEST} characters, has {len(value)}")
+    return value
 
 
 class Scenario(BaseModel):
@@ -75,41 +103,53 @@ class Scenario(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*-v\d+$")
+    id: str
     title: str
     description: str = ""
-    num_smes: int = Field(default=8, ge=1, le=512)
-    max_cycles: int = Field(default=60, ge=1, le=600)
+    num_smes: int = 8
+    max_cycles: int = 60
     params: dict[str, Value] = {}
     ranges: dict[str, tuple[float, float]] = {}
     train_seeds: tuple[int, int] = TRAIN_SEEDS
     held_out_seeds: tuple[int, int] = HELD_OUT_SEEDS
     known_answer: str = ""
 
-    @field_validator("params", mode="before")
-    @classmethod
-    def _params(cls, raw: Any) -> dict[str, Value]:
-        return {name: _check_value(name, value) for name, value in _table("params", raw).items()}
+    def __init__(self, **data: Any) -> None:
+        """Check everything.
 
-    @field_validator("ranges", mode="before")
+        Raises:
+            TypeError: a value is of the wrong type.
+            ValueError: a value is not allowed, a key is missing or unknown; in one line.
+        """
+        fields = type(self).model_fields
+        unknown = [key for key in data if key not in fields]
+        if unknown:
+            allowed = f"allowed: extends, {', '.join(fields)}"
+            raise ValueError(f"{one_line(unknown[0], 60)} is not a key of a scenario ({allowed})")
+        missing = [key for key in ("id", "title") if key not in data]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise ValueError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Scenario:
+        """A scenario with some values replaced, checked like any other."""
+        return Scenario(**{**{name: getattr(self, name) for name in type(self).model_fields}, **(update or {})})
+
+    @field_validator("*", mode="before")
     @classmethod
-    def _ranges(cls, raw: Any) -> dict[str, tuple[float, float]]:
-        return {name: _range(name, pair) for name, pair in _table("ranges", raw).items()}
+    def _checked(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None
+        return _CHECKS[info.field_name](info.field_name, value)
 
     @model_validator(mode="after")
-    def _seeds(self) -> Scenario:
-        for name in ("train_seeds", "held_out_seeds"):
-            low, high = getattr(self, name)
-            if not 0 <= low < high <= 2**62:
-                raise ValueError(f"{name} must be [low, high] with 0 <= low < high <= 2^62, got [{low}, {high}]")
+    def _together(self) -> Scenario:
         (a, b), (c, d) = self.train_seeds, self.held_out_seeds
         if a < d and c < b:
             raise ValueError(f"train_seeds [{a}, {b}] and held_out_seeds [{c}, {d}] must not overlap")
-        return self
-
-    @model_validator(mode="after")
-    def _whole(self) -> Scenario:
-        for name in ("num_services", *_SWITCHES):
+        for name in _WHOLE:
             value = self.params.get(name, _TABLE[name].default)
             if value != int(value):  # type: ignore[arg-type]
                 raise ValueError(f"params.{name} must be a whole number, got {value!r}")
@@ -117,11 +157,14 @@ class Scenario(BaseModel):
             total = sum(self.value(name))  # type: ignore[arg-type]
             if abs(total - 1.0) > _ROUNDING:
                 raise ValueError(f"params.{name} must add to 1 within {_ROUNDING}, got {total:g}")
+        if not _FRAUD & self.ranges.keys() and self.value("fraud_verified") > self.value("fraud_base"):  # type: ignore[operator]
+            high = self.value("fraud_base")
+            raise ValueError(f"params.fraud_verified must be at most fraud_base, {high:g}, or fraud falls below 0")
         return self
 
     def value(self, name: str) -> Value:
         """The value in force of one parameter; of a procedural world's, the one it has where it is not drawn."""
-        _known(name)
+        _known("params", name)
         low, high = self.ranges.get(name, (0.0, 1.0))
         return low if low == high else self.params.get(name, _TABLE[name].default)
 
@@ -132,31 +175,36 @@ class Scenario(BaseModel):
         return series(seed, episode, self.held_out_seeds if split == "held_out" else self.train_seeds)
 
     def training_seeds(self, seed: int, count: int) -> list[int]:
-        """Seeds in ``train_seeds`` with which ``count`` ecosystems of a training run start."""
-        return [series(seed, 1 + row, self.train_seeds) for row in range(count)]
+        """Seeds in ``train_seeds`` with which the ecosystems of a training run start: no two alike, if so many are."""
+        low, high = self.train_seeds
+        found: dict[int, None] = {}
+        number = 0
+        while len(found) < min(count, high - low):
+            number += 1
+            found[series(seed, number, self.train_seeds)] = None
+        return (list(found) * -(-count // len(found)))[:count]
 
     def evaluation_seeds(self, seed: int, count: int) -> list[int]:
         """Paired seeds: the ``seed``-th of ``held_out_seeds`` and those after it.
 
         Raises:
+            TypeError: not integers.
             ValueError: they do not lie in the range.
         """
+        seed, count = check_count("seed", seed, 0, 2**62), check_count("episodes", count, 1, MAX_EPISODES)
         low, high = self.held_out_seeds
+        if count > high - low:
+            raise ValueError(f"episodes must be at most the {high - low} held_out_seeds of {self.id}, got {count}")
         if not 0 <= seed <= high - low - count:
             raise ValueError(f"seed must be in [0, {high - low - count}] for {count} episodes of {self.id}, got {seed}")
         return list(range(low + seed, low + seed + count))
 
     def world(self, num_smes: int | None = None, max_cycles: int | None = None) -> World:
         """What an engine needs; ``num_smes`` and ``max_cycles`` replace the scenario's."""
-        smes = self.num_smes if num_smes is None else num_smes
-        cycles = self.max_cycles if max_cycles is None else max_cycles
-        for name, got, high in (("num_smes", smes, 512), ("max_cycles", cycles, 600)):
-            if isinstance(got, bool) or not isinstance(got, int | np.integer):
-                raise TypeError(f"{name} must be an integer, got {got!r}")
-            if not 1 <= got <= high:
-                raise ValueError(f"{name} must be in [1, {high}], got {got}")
+        smes = check_count("num_smes", self.num_smes if num_smes is None else num_smes, 1, MAX_SMES)
+        cycles = check_count("max_cycles", self.max_cycles if max_cycles is None else max_cycles, 1, MAX_CYCLES)
         values = {**self.params, **{name: self.value(name) for name in self.ranges}}
-        return World(values, dict(self.ranges), starting_law(), int(smes), int(cycles))
+        return World(values, dict(self.ranges), starting_law(), smes, cycles)
 
     def to_toml(self) -> str:
         """The scenario as TOML that loads to an equal one; equal scenarios give equal text."""
@@ -191,7 +239,9 @@ def _toml(value: Any) -> str:
 
 
 _SWITCHES = tuple(q.name for q in PARAMETERS if q.group == "switches")
+_WHOLE = ("num_services", *_SWITCHES)
 _SHARES = ("class_share", "severity_share", "loss_share")
+_FRAUD = {"fraud_base", "fraud_verified"}
 _FED = (
     *("size_exponent", "breach_mu", "breach_sigma", "breach_cap"),
     *("campaign_onset", "campaign_end", "threat_quiet", "threat_campaign"),
@@ -200,18 +250,43 @@ _FED = (
 _ROUNDING = 0.002
 
 
+_LONGEST = 2000
+"""Characters of a text."""
+
+
 def _range(name: str, pair: Any) -> tuple[float, float]:
     """Low and high of what a procedural world draws."""
     if not isinstance(pair, list | tuple) or len(pair) != 2:
-        raise ValueError(f"ranges.{name} must be [low, high], got {pair!r}")
-    if isinstance(_TABLE[name].default, tuple) or name in ("num_services", *_SWITCHES, *_FED):
+        raise ValueError(f"ranges.{name} must be [low, high], got {shown(pair)}")
+    if isinstance(_TABLE[name].default, tuple) or name in (*_WHOLE, *_FED):
         raise ValueError(f"ranges.{name} cannot be drawn: it is a list, a count, a switch or what others follow from")
-    for x in pair:
-        _check_value(name, x)
-    low, high = (float(x) for x in pair)
-    if low > high:
-        raise ValueError(f"ranges.{name} must be [low, high] with low <= high, got {pair!r}")
-    return low, high
+    low, high = (_check_value("ranges", name, x) for x in pair)
+    if low > high:  # type: ignore[operator]
+        raise ValueError(f"ranges.{name} must be [low, high] with low <= high, got {shown(pair)}")
+    return low, high  # type: ignore[return-value]
+
+
+def _id(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,80}-v[0-9]{1,6}", value):
+        raise ValueError(
+            f"{name} must be lower-case letters, digits and hyphens that end in -v and a number, got {shown(value)}"
+        )
+    return value
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "id": _id,
+    "title": _text,
+    "description": partial(_text, lines=True),
+    "num_smes": lambda name, value: check_count(name, value, 1, MAX_SMES),
+    "max_cycles": lambda name, value: check_count(name, value, 1, MAX_CYCLES),
+    "params": lambda table, raw: {name: _check_value(table, name, x) for name, x in _table(table, raw).items()},
+    "ranges": lambda table, raw: {name: _range(name, pair) for name, pair in _table(table, raw).items()},
+    "train_seeds": _seeds,
+    "held_out_seeds": _seeds,
+    "known_answer": _text,
+}
+"""What each key of a scenario is held against."""
 
 
 @cache
@@ -221,74 +296,3 @@ def starting_law() -> np.ndarray:
     if tuple(names.split(",")) != LAW_COLUMNS:
         raise ValueError(f"starting_backlog.csv must have the columns {LAW_COLUMNS}, got {names}")
     return np.loadtxt(rows, delimiter=",", ndmin=2)
-
-
-def scenario_ids() -> tuple[str, ...]:
-    """Ids of the scenarios that come with the package."""
-    return tuple(sorted(x.name[:-5] for x in OWN_FOLDER.iterdir() if x.name.endswith(".toml")))
-
-
-def load_scenario(id_or_path: str | Path | Scenario) -> Scenario:
-    """Load a scenario.
-
-    Args:
-        id_or_path: id of a shipped scenario, path of a TOML file, or a ``Scenario``, which is returned as it is.
-
-    Raises:
-        ValueError: in one line, what is wrong.
-    """
-    if isinstance(id_or_path, Scenario):
-        return id_or_path
-    return _build(_merged(str(id_or_path), ()), str(id_or_path))
-
-
-def _read(name: str) -> dict[str, Any]:
-    if name in scenario_ids():
-        text = read_own(f"{name}.toml")
-    elif name.endswith(".toml"):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise ValueError(f"scenario file {name} cannot be read: {reason}") from None
-    else:
-        known = ", ".join(scenario_ids())
-        raise ValueError(f"scenario must be a .toml file or one of {known}, got {name!r}")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"scenario file {name} is not TOML: {error}") from None
-
-
-def _merged(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    """The file over what it extends; tables ``params`` and ``ranges`` merge key by key."""
-    if name in seen:
-        raise ValueError(f"scenario {name} extends itself: {' -> '.join((*seen, name))}")
-    raw = _read(name)
-    parent = raw.pop("extends", None)
-    if parent is None:
-        return raw
-    if not isinstance(parent, str):
-        raise ValueError(f"extends must be a scenario id or file, got {parent!r} in {name}")
-    if parent.endswith(".toml") and not Path(parent).is_absolute():
-        parent = str(Path(name).parent / parent)
-    base = _merged(parent, (*seen, name))
-    base.pop("known_answer", None)
-    for table in ("params", "ranges"):
-        if isinstance(raw.get(table), dict):
-            raw[table] = {**base.get(table, {}), **raw[table]}
-    return {**base, **raw}
-
-
-def _build(raw: dict[str, Any], name: str) -> Scenario:
-    try:
-        return Scenario(**raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(x) for x in first["loc"])
-        message = str(first["msg"]).removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = f"{where} is not a key of a scenario (allowed: extends, {', '.join(Scenario.model_fields)})"
-        elif not message.startswith(("params.", "ranges.", "train_seeds", "held_out_seeds")):
-            message = f"{where}: {message}, got {first.get('input')!r}"
-        raise ValueError(f"scenario {name}: {message}") from None

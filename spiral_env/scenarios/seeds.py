@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from spiral_env.text import one_line
+from spiral_env.checks import check_optional, shown
 
 __all__ = ["HELD_OUT_SEEDS", "SPLITS", "TRAIN_SEEDS", "check_seed", "check_split", "row_seeds", "series"]
 
@@ -44,9 +44,7 @@ def check_split(split: Any) -> str | None:
     Raises:
         ValueError: neither ``None`` nor one of ``SPLITS``.
     """
-    if split is not None and not (isinstance(split, str) and split in SPLITS):
-        raise ValueError(f"split must be None or one of {', '.join(SPLITS)}, got {one_line(repr(split), _SHOWN)}")
-    return split
+    return check_optional("split", split, SPLITS)
 
 
 def check_seed(seed: Any) -> int:
@@ -59,9 +57,9 @@ def check_seed(seed: Any) -> int:
     if seed is None:
         return secrets.randbits(62)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed must be an integer or None, got {one_line(repr(seed), _SHOWN)}")
+        raise TypeError(f"seed must be an integer or None, got {shown(seed)}")
     if not 0 <= seed < 2**63:
-        raise ValueError(f"seed must be in [0, 2^63), got {one_line(seed, _SHOWN)}")
+        raise ValueError(f"seed must be in [0, 2^63), got {shown(int(seed))}")
     return int(seed)
 
 

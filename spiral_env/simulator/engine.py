@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from spiral_env.checks import shown
 from spiral_env.core.params import PARAMS_DTYPE, Value, pack
+from spiral_env.core.records import check_params, check_states
 from spiral_env.core.state import FIELDS, LABELS, capacity_for, state_dtype
 from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.simulator.batch import decode_rows, draw_rows, observe_rows, open_rows, step_rows
@@ -21,6 +23,7 @@ __all__ = ["REWARD_MODES", "Engine", "World", "central_fields", "flat_state", "s
 REWARD_MODES = ("mixed", "selfish", "cooperative")
 _ORDER = np.arange(3, dtype=np.int64)
 _NUM_PARAMS = PARAMS_DTYPE.itemsize // 8
+_LARGEST = np.finfo(np.float32).max
 _NOTHING = np.zeros(0, dtype=np.float32)
 
 
@@ -106,9 +109,11 @@ class Engine:
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Take over the buffers of ``__getstate__``."""
+        """Take over the buffers of ``__getstate__``, checked like any that come from outside once there was a reset."""
         self.__dict__.update(state)
         self._make_views()
+        if self._state_words.any():
+            self._check(self.states, self.params)
 
     def _cut(self) -> list[tuple[int, int]]:
         edges = np.linspace(0, self.num_envs, self.num_threads + 1).astype(int)
@@ -165,6 +170,31 @@ class Engine:
         chosen = self._all if mask is None else mask
         self._run(observe_rows, self.states, self.params, self.summary, self.observed, chosen)
 
+    def load(self, states: np.ndarray, params: np.ndarray) -> None:
+        """Take over records ``[E]`` of this world from outside, checked before a kernel reads them, and observe them.
+
+        Raises:
+            TypeError: not arrays of records of this size.
+            ValueError: of another number of rows or of another world, or damaged.
+        """
+        for name, given, own in (("states", states, self.states), ("params", params, self.params)):
+            if not isinstance(given, np.ndarray) or given.dtype != own.dtype:
+                raise TypeError(f"{name} must be an array of records of this world's size, got {shown(given)}")
+            if given.shape != own.shape:
+                raise ValueError(f"{name} must have shape {own.shape}, got {given.shape}")
+        self._check(states, params)
+        self.states[:] = states
+        self.params[:] = params
+        self.observe()
+
+    def _check(self, states: np.ndarray, params: np.ndarray) -> None:
+        """Refuse records that this world cannot lead to."""
+        services = int(self._base[0]["num_services"])
+        check_states(states, self.world.num_smes, services, self.world.max_cycles)
+        low, high = self._ranges
+        base = self._base.view(np.float64)
+        check_params(params, np.where(low < high, low, base), np.where(low < high, high, base))
+
     def close(self) -> None:
         """End the worker threads."""
         self._threads.close()
@@ -194,9 +224,11 @@ def state_labels(num_smes: int, num_services: int) -> tuple[tuple[str, str], ...
 
 
 def flat_state(states: np.ndarray, num_smes: int, num_services: int) -> np.ndarray:
-    """Everything but single backlog slots, as float32 ``[E, D]``."""
+    """Everything but single backlog slots, as float32 ``[E, D]``; what float32 cannot hold as its largest number."""
     parts = []
     for name, cut in central_fields(num_smes, num_services):
         block = states[name][(slice(None), *cut)]
         parts.append(block.reshape(len(states), -1))
-    return np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
+    with np.errstate(over="ignore"):
+        flat = np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
+    return np.clip(flat, -_LARGEST, _LARGEST, out=flat)

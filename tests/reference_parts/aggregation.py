@@ -119,6 +119,7 @@ def tools(w, p) -> None:
         unfound = (1.0 - p.detect_outside) * missed**p.detect_power
         hazards.append(-math.log(unfound))
         w.detection += p.class_share[kind] * (1.0 - unfound)
+    w.detection = min(w.detection, 1.0)
     w.detect_hazard = [sum(pair) for pair in zip(w.detect_hazard, hazards, strict=True)]
     for v in w.vulnerabilities:
         v.searched += hazards[v.kind]

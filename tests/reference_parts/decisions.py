@@ -48,7 +48,7 @@ def decide(w, efforts) -> None:
 def release_budget(w, p, action) -> None:
     balance = w.ledger.balance
     w.release = min(lever(p.security_release, action["security_budget"]) * p.size, max(0.0, balance["treasury"]))
-    w.release_effort = w.release / (p.security_release[2] * p.size)
+    w.release_effort = min(1.0, w.release / (p.security_release[2] * p.size))
     unspent = max(0.0, balance["security"] - w.release)
     w.returned = p.security_returned * unspent
     w.lapsed = unspent - w.returned

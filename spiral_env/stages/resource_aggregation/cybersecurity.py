@@ -238,6 +238,8 @@ def _tools(s, p):
         unfound = (1.0 - p.detect_outside) * missed**p.detect_power
         s.detect_hazard[k] -= math.log(unfound)
         s.detection += p.class_share[k] * (1.0 - unfound)
+    # Published shares may add to a little more than one.
+    s.detection = min(s.detection, 1.0)
 
 
 @kernel
