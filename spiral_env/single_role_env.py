@@ -58,7 +58,8 @@ def partner_policies(partners: str | Mapping[str, str | Policy] | None) -> dict[
     if not isinstance(given, Mapping):
         raise TypeError(f"partners must be a name or a dictionary from role to policy, got {shown(partners)}")
     for name, policy in given.items():
-        policies[check_choice("partners' role", name, ROLES)] = _partner(name, policy)
+        role = check_choice("role of partners", name, ROLES)
+        policies[role] = _partner(role, policy)
     return policies
 
 
