@@ -16,11 +16,11 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 from spiral_env.checks import (
     as_array,
-    check_choice,
     check_count,
     check_keys,
     check_list,
     check_numbers,
+    check_optional,
     check_options,
     shown,
 )
@@ -105,7 +105,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             TypeError: an option is of the wrong type.
             ValueError: an option or the scenario is not allowed.
         """
-        self.render_mode = None if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
+        self.render_mode = check_optional("render_mode", render_mode, RENDER_MODES)
         self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
         self.scenario = load_scenario(scenario)
         self.split = check_split(split)

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from spiral_env.checks import as_array, check_choice, check_options, shown
+from spiral_env.checks import as_array, check_choice, check_optional, check_options, shown
 from spiral_env.horizon import HorizonSpec
 from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
 from spiral_env.parallel_env import RENDER_FPS, RENDER_MODES, SpiralParallelEnv
@@ -103,7 +103,7 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
             ValueError: the role, a partner's role or name, or an option is not allowed.
         """
         try:
-            self.render_mode = None if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
+            self.render_mode = check_optional("render_mode", render_mode, RENDER_MODES)
         except ValueError as error:
             raise TypeError(str(error)) from None
         self.role = check_role(role)

@@ -34,7 +34,6 @@ HELD_OUT_SEEDS = (0, 2**32)
 SPLITS = ("train", "held_out")
 _MASK64 = (1 << 64) - 1
 _ANY = (0, 2**62)
-_SHOWN = 60
 """Characters of a wrong value that an error shows."""
 
 
@@ -76,7 +75,7 @@ def row_seeds(seed: Any, rows: int, split: str | None = None) -> list[Any]:
             return [check_seed(first + i) for i in range(rows)]
         # Row 0 is the single environment with that seed.
         return [first, *(series(first, i, _ANY) for i in range(1, rows))]
-    if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str | bytes) or np.ndim(seed) == 0:
+    if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str | bytes) or getattr(seed, "ndim", 1) == 0:
         raise TypeError(f"seed must be an integer or a sequence of {rows} integers, got {type(seed).__name__}")
     if len(seed) != rows:
         raise ValueError(f"seed must be an integer or {rows} integers, got {len(seed)}")
