@@ -48,8 +48,13 @@ def check_count(name: str, value: Any, low: int, high: int) -> int:
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {shown(value)}") from None
     if not low <= number <= high:
-        raise ValueError(f"{name} must be in [{low}, {high}], got {shown(number)}")
+        raise ValueError(f"{name} must be in [{low}, {_round(high)}], got {shown(number)}")
     return number
+
+
+def _round(end: int) -> str:
+    power = end.bit_length() - 1
+    return f"2^{power}" if power > 31 and end == 1 << power else str(end)
 
 
 def check_flag(name: str, value: Any) -> bool:

@@ -153,11 +153,11 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         """
         return self.action_spaces[self._known(agent)]
 
-    def _known(self, agent: Any) -> str:
+    def _known(self, agent: Any, what: str = "agent") -> str:
         if isinstance(agent, str) and agent in self.action_spaces:
             return agent
         names = f"{', '.join(self.possible_agents[:4])} ... {self.possible_agents[-1]}"
-        raise ValueError(f"agent must be one of {names}, got {shown(agent)}")
+        raise ValueError(f"{what} must be one of {names}, got {shown(agent)}")
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -237,7 +237,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
     def _encode_checked(self, actions: dict[str, Any]) -> np.ndarray:
         for agent in actions:
-            self._known(agent)
+            self._known(agent, "agent of actions")
         for k, agent in enumerate(self.agents):
             if agent not in actions:
                 raise ValueError(f"actions must name every living agent, {agent!r} is missing")

@@ -115,7 +115,7 @@ def test_a_single_role_refuses_to_be_homogenised(name: str) -> None:
 def test_a_mask_of_the_wrong_length_and_a_seed_past_the_last_are_named() -> None:
     batch = SingleRoleVectorEnv(num_envs=2)
     for rows in (1, 3):
-        with pytest.raises(ValueError, match=r"reset_mask must be bool of shape \(2,\)"):
+        with pytest.raises(ValueError, match=r"reset_mask must have shape \(2,\)"):
             batch.reset(seed=0, options={"reset_mask": np.ones(rows, dtype=np.bool_)})
     for env in (batch, spiral_env.vector_env("baseline-v0", 2)):
         with pytest.raises(ValueError, match=r"seed must be in \[0, 2\^63\), got 9223372036854775808"):
@@ -209,7 +209,7 @@ def test_the_batch_names_the_horizon_and_is_made_again_from_its_spec() -> None:
     assert gymnasium.make_vec(batch.spec).horizon == 7
     assert gymnasium.make_vec(gymnasium.make(ID, max_cycles=7).spec, num_envs=2).horizon == 7
     for wrong in (0, True, 1.5):
-        with pytest.raises(ValueError, match="max_episode_steps must be None or an integer >= 1, got"):
+        with pytest.raises((TypeError, ValueError), match=r"max_episode_steps must be (in \[1|an integer)"):
             _batch(max_episode_steps=wrong)
 
 

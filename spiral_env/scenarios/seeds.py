@@ -34,7 +34,6 @@ HELD_OUT_SEEDS = (0, 2**32)
 SPLITS = ("train", "held_out")
 _MASK64 = (1 << 64) - 1
 _ANY = (0, 2**62)
-"""Characters of a wrong value that an error shows."""
 
 
 def check_split(split: Any) -> str | None:
