@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import sys
@@ -179,7 +180,9 @@ class RayTrainer:
         for role in ROLES:
             losses = result["learners"][role]
             figures |= {f"{ours}/{role}": float(losses[its]) for ours, its in _LOSSES.items()}
-        return figures | {f"outcome/{name}": float(value) for name, value in lived.get(OUTCOME, {}).items()}
+        # RLlib says nan where no episode ended, as of its own returns.
+        ended = {name: float(value) for name, value in lived.get(OUTCOME, {}).items() if not math.isnan(value)}
+        return figures | {f"outcome/{name}": value for name, value in ended.items()}
 
     def _counts(self) -> dict[str, int]:
         group = self.algorithm.env_runner_group
