@@ -110,7 +110,7 @@ def test_what_is_not_named_is_not_imported(here: Path) -> None:
 
 
 WRONG = {
-    "nobody": "policy must be uniform, status_quo, scripted, constant:",
+    "nobody": "policy must be uniform, status_quo, scripted, ",
     "": "policy must be",
     "x" * 5000: "policy must be",
     "no.py:Mine": "policy no.py cannot be read: No such file",

@@ -17,7 +17,7 @@ __all__ = ["ALLOWED", "NAMED", "Constant", "Imported", "NetworkPolicy", "Scripte
 
 NAMED: dict[str, Callable[[str], Policy]] = {"uniform": Uniform, "status_quo": StatusQuo, "scripted": Scripted}
 """Policies that a name alone tells."""
-ALLOWED = f"{', '.join(NAMED)}, constant:e1,e2,e3,e4,e5, a run's folder, module:name or path/file.py:name"
+ALLOWED = f"{', '.join(NAMED)}, constant:e1,e2,.., a run's folder, module:name or path/file.py:name"
 """What ``load_policy`` takes."""
 
 
@@ -25,8 +25,8 @@ def load_policy(spec: str | os.PathLike[str], role: str) -> Policy:
     """The policy that ``spec`` names, for one role.
 
     Args:
-        spec: ``uniform``, ``status_quo``, ``scripted``; ``constant:`` and five efforts; the folder of a run or of a
-            trained policy; or the user's own class or function, called with the role, as ``module:name`` (looked for
+        spec: ``uniform``, ``status_quo``, ``scripted``; ``constant:`` and an effort a lever; the folder of a run or of
+            a trained policy; or the user's own class or function, called with the role, as ``module:name`` (looked for
             in the working directory too) or ``path/file.py:name``.
         role: it, business, finance or sme.
 

@@ -18,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 Engine = Annotated[str | None, typer.Option(help="local, or ray: on a Ray cluster.  [default: local]")]
 RayAddress = Annotated[str | None, typer.Option(help="Ray cluster to join.  [default: one on this machine]")]
 Spec = Annotated[
-    str, typer.Option(help="uniform, status_quo, scripted, constant:e1,..,e5, a run's folder or file.py:Class.")
+    str, typer.Option(help="uniform, status_quo, scripted, constant:e1,e2,.., a run's folder or file.py:Class.")
 ]
 
 

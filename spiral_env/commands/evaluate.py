@@ -27,7 +27,7 @@ def evaluate(
     compare: Annotated[
         list[str] | None,
         typer.Option(
-            help="Teams of one policy: uniform, status_quo (the average firm), scripted, constant:e1,..,e5, a run's "
+            help="Teams of one policy: uniform, status_quo (the average firm), scripted, constant:e1,e2,.., a run's "
             "folder, module:Class or file.py:Class. Several with commas or spaces between, in quotes where a name "
             "holds them, or by repeating the option.",
             show_default=False,

@@ -16,6 +16,7 @@ import numpy as np
 import spiral_env
 from spiral_env.commands._output import as_json_text
 from spiral_env.files import parse_json, read_file, write_atomically
+from spiral_env.roles import NUM_LEVERS
 from tests.benchmarks import floor, learning, peers, stepping
 from tests.benchmarks.timing import machine, median_seconds
 
@@ -35,7 +36,7 @@ def ours(steps: int = 25, worlds: int = 1024, threads: int = 1) -> float:
     """Agent-steps a second of ``vector_env`` on random actions drawn beforehand."""
     env = spiral_env.vector_env("baseline-v0", worlds, num_threads=threads, autoreset_mode="disabled")
     rng = np.random.default_rng(0)
-    actions = {role: rng.integers(0, 3, (worlds, count, 5)) for role, count in env.num_agents_of.items()}
+    actions = {r: rng.integers(0, 3, (worlds, n, NUM_LEVERS[r])) for r, n in env.num_agents_of.items()}
 
     def play() -> None:
         env.reset(seed=0)

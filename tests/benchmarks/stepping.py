@@ -11,6 +11,7 @@ import numpy as np
 
 import spiral_env
 from spiral_env.parallel_env import SpiralParallelEnv
+from spiral_env.roles import MAX_LEVERS
 from spiral_env.scenarios import load_scenario
 from spiral_env.simulator import closing, month, reset
 from spiral_env.simulator.engine import Engine
@@ -53,7 +54,7 @@ def single_step(steps: int = 1200) -> dict[str, float]:
     env = spiral_env.parallel_env("baseline-v0")
     stub = _Stub(env)
     rng = np.random.default_rng(0)
-    actions = [{a: rng.integers(0, 3, 5) for a in env.possible_agents} for _ in range(64)]
+    actions = [{a: rng.integers(0, 3, env.action_space(a).shape) for a in env.possible_agents} for _ in range(64)]
 
     def real() -> None:
         env.reset(seed=0)
@@ -83,9 +84,9 @@ def opened(num_envs: int, threads: int = 1, *, num_smes: int | None = None, num_
 
 
 def random_efforts(engine: Engine) -> np.ndarray:
-    """One of three levels for every lever, ``[E, A, 5]``."""
+    """One of three levels for every lever, ``[E, A, L]``."""
     rng = np.random.default_rng(1)
-    return rng.integers(0, 3, (engine.num_envs, engine.num_agents, 5)) / 2.0
+    return rng.integers(0, 3, (engine.num_envs, engine.num_agents, MAX_LEVERS)) / 2.0
 
 
 def check_parity(months: int = 24) -> None:

@@ -11,6 +11,7 @@ from pymarlzooplus.envs import REGISTRY
 
 import spiral_env
 from frameworks.checks import Record, replay, run_example, speeds, weights_of
+from spiral_env.roles import MAX_LEVERS
 from spiral_env.tuple_env import TupleEnv
 
 FRAMEWORK = {"title": "EPyMARL (PyMARLzoo+)", "package": "pymarlzooplus", "adapter": "spiral_env.tuple_env"}
@@ -40,12 +41,12 @@ def test_the_example_trains(record: Record, tmp_path: Path, monkeypatch: pytest.
 
 def test_its_wrapper_is_paid_what_our_environment_pays(record: Record) -> None:
     env = _wrapper(seed=5)
-    assert (env.get_env_info()["n_agents"], env.get_total_actions()) == (11, 243)
+    assert (env.get_env_info()["n_agents"], env.get_total_actions()) == (11, 3**MAX_LEVERS)
     env.reset()
     generator = np.random.default_rng(0)
     acted, paid, ended = [], [], False
     while not ended:
-        acted.append(generator.integers(0, 243, size=11))
+        acted.append(generator.integers(0, 3**MAX_LEVERS, size=11))
         reward, ended, _ = env.step(acted[-1])
         paid.append([reward])
     ours = replay(5, acted, action_mode="discrete", homogenize=True)

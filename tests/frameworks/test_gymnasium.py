@@ -17,12 +17,12 @@ ID = "spiral_env/SingleRole-v0"
 
 
 def _play(envs: Any, policy: Any, months: int, seed: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Actions ``[T, E, 5]`` of the policy and the rewards ``[T, E]``."""
+    """Actions ``[T, E, L]`` of the policy and the rewards ``[T, E]``."""
     observations, _ = envs.reset(seed=seed)
     acted, paid = [], []
     for _ in range(months):
         with torch.no_grad():
-            logits = policy(torch.tensor(observations)).view(-1, 5, 3)
+            logits = policy(torch.tensor(observations)).view(len(observations), -1, 3)
         acted.append(torch.distributions.Categorical(logits=logits).sample().numpy())
         observations, rewards, *_ = envs.step(acted[-1])
         paid.append(rewards)
@@ -48,7 +48,7 @@ def test_gymnasiums_statistics_of_episodes_are_right() -> None:
     envs.reset(seed=0)
     sums = np.zeros(2)
     for _ in range(4):
-        _, rewards, _, truncations, infos = envs.step(np.ones((2, 5), dtype=np.int64))
+        _, rewards, _, truncations, infos = envs.step(np.ones(envs.action_space.shape, dtype=np.int64))
         sums += rewards
     assert truncations.all()
     np.testing.assert_allclose(infos["episode"]["r"], sums)

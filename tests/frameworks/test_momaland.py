@@ -17,7 +17,10 @@ FRAMEWORK = {"title": "MOMAland", "package": "momaland", "adapter": "spiral_env.
 
 
 def _actions(env: Any, month: int) -> dict[str, np.ndarray]:
-    return {agent: (np.arange(5) + month + k) % 3 for k, agent in enumerate(env.possible_agents)}
+    return {
+        agent: (np.arange(env.action_space(agent).shape[0]) + month + k) % 3
+        for k, agent in enumerate(env.possible_agents)
+    }
 
 
 def test_the_example_trains(record: Record) -> None:
@@ -108,7 +111,7 @@ def test_speed(record: Record) -> None:
         while env.agents:
             seen = torch.tensor(np.stack([*observations.values()]))
             with torch.no_grad():
-                choice = torch.distributions.Categorical(logits=names["policy"](seen).view(-1, 5, 3))
+                choice = torch.distributions.Categorical(logits=names["policy"](seen).unflatten(-1, (-1, 3)))
             observations, *_ = env.step(dict(zip(env.agents, choice.sample().numpy(), strict=True)))
             months += 1
         return months * 11

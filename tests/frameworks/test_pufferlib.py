@@ -13,6 +13,7 @@ import torch
 import spiral_env
 from frameworks.checks import Ran, Record, replay, run_example, speeds
 from spiral_env.adapters.pufferlib import BatchedPufferEnv
+from spiral_env.roles import MAX_LEVERS
 
 FRAMEWORK = {"title": "PufferLib", "package": "pufferlib-core", "adapter": "spiral_env.adapters.pufferlib"}
 AGENTS = 11
@@ -31,7 +32,7 @@ def _emulated(num_envs: int, **options: Any) -> Any:
 
 
 def _play(env: Any, policy: Any, months: int, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Actions ``[rows, 5]`` and rewards ``[rows]``, month by month."""
+    """Actions ``[rows, L]`` and rewards ``[rows]``, month by month."""
     observations, _ = env.reset(seed=seed)
     acted, paid = [], []
     for _ in range(months):
@@ -80,7 +81,7 @@ def test_the_batch_is_pufferlibs_own_emulation() -> None:
     generator = np.random.default_rng(0)
     ended = []
     for _ in range(11):
-        actions = generator.integers(0, 3, size=(3 * AGENTS, 5), dtype=np.int32)
+        actions = generator.integers(0, 3, size=(3 * AGENTS, MAX_LEVERS), dtype=np.int32)
         mine, other = ours.step(actions), theirs.step(actions)
         for a, b in zip(mine[:4], other[:4], strict=True):
             assert a.dtype == b.dtype

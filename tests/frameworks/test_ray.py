@@ -20,7 +20,7 @@ from ray.cluster_utils import Cluster
 from frameworks.checks import RESULTS, ROOT, Record, replay, run_example, speeds
 from spiral_env.agents import load_policy
 from spiral_env.evaluation import run_episodes
-from spiral_env.roles import ROLES
+from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios.seeds import row_seeds
 from spiral_env.spaces import agent_names
 from spiral_env.training import load_config
@@ -313,4 +313,4 @@ def test_the_checkpoint_is_of_the_projects_own_kind(tmp_path: Path, monkeypatch:
     for role in ROLES:
         policy = load_policy("run", role)
         width = len(policy._tensors["mean"])  # type: ignore[attr-defined]
-        assert policy.act(seen[..., :width]).shape == (2, 1, 5)
+        assert policy.act(seen[..., :width]).shape == (2, 1, NUM_LEVERS["it"])

@@ -72,7 +72,7 @@ def _paid(episode: Any) -> np.ndarray:
 
 
 def _done(episode: Any) -> np.ndarray:
-    """Actions ``[T, A, 5]``."""
+    """Actions ``[T, A, L]``."""
     return np.array([episode.agent_episodes[agent].get_actions() for agent in AGENTS]).swapaxes(0, 1)
 
 

@@ -14,6 +14,7 @@ import spiral_env
 from frameworks.checks import Record, episodes, replay, run_example, speeds, weights_of
 from spiral_env.adapters.stable_baselines3 import SharedVecEnv
 from spiral_env.metrics import OUTCOME_KEYS
+from spiral_env.roles import MAX_LEVERS
 from spiral_env.scenarios.seeds import row_seeds
 
 FRAMEWORK = {
@@ -112,7 +113,7 @@ def test_attributes_and_methods_answer_for_the_row() -> None:
     env = SharedVecEnv("baseline-v0", num_envs=2)
     env.seed(1)
     env.reset()
-    env.step(np.zeros((env.num_envs, 5), dtype=np.int64))
+    env.step(np.zeros((env.num_envs, MAX_LEVERS), dtype=np.int64))
     assert env.get_attr("agent", [0, 12]) == ["it_0", "business_0"]
     assert env.get_attr("role", 21) == ["sme"]
     assert env.get_attr("max_cycles") == [env.batch.max_cycles] * 22
@@ -155,7 +156,7 @@ def test_supersuits_copies_share_no_world() -> None:
 
 def _stepping(env: VecEnv, months: int) -> Any:
     rng = np.random.default_rng(0)
-    actions = [rng.integers(0, 3, (env.num_envs, 5)) for _ in range(8)]
+    actions = [rng.integers(0, 3, (env.num_envs, MAX_LEVERS)) for _ in range(8)]
     env.reset()
 
     def route() -> int:

@@ -17,7 +17,7 @@ import spiral_env
 from frameworks.checks import Record, all_distinct, episodes, replay, run_example, speeds, worlds_opened
 from spiral_env.adapters.torchrl import SpiralEnv, outcomes
 from spiral_env.metrics import HEADLINES, METRICS
-from spiral_env.roles import ROLES
+from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios.seeds import TRAIN_SEEDS, row_seeds
 
 FRAMEWORK = {"title": "TorchRL", "package": "torchrl", "adapter": "spiral_env.adapters.torchrl"}
@@ -26,12 +26,14 @@ torch.set_num_threads(1)
 
 
 def _policy(env: EnvBase) -> TensorDictSequential:
-    """A network a role that draws from 243 joint actions."""
+    """A network a role that draws from all joint actions."""
     actors = []
     for role in ROLES:
         width = env.observation_spec[role, "observation"].shape[-1]
         logits = TensorDictModule(
-            MLP(width, 243, num_cells=[64, 64]), in_keys=[(role, "observation")], out_keys=[(role, "logits")]
+            MLP(width, 3 ** NUM_LEVERS[role], num_cells=[64, 64]),
+            in_keys=[(role, "observation")],
+            out_keys=[(role, "logits")],
         )
         actor = ProbabilisticActor(
             logits,

@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from frameworks.checks import Ran, Record, all_distinct, replay, run_example, speeds, worlds_opened
 from spiral_env.adapters.xuance import LogOutcomes, XuanCeEnv
 from spiral_env.metrics import HEADLINES
+from spiral_env.roles import MAX_LEVERS
 from spiral_env.scenarios.seeds import TRAIN_SEEDS
 
 FRAMEWORK = {"title": "XuanCe", "package": "xuance", "adapter": "spiral_env.adapters.xuance"}
@@ -87,7 +88,7 @@ def test_the_environment_is_what_xuance_asks_for(continuous: bool) -> None:
     assert env.get_groups_info()["num_agents_groups"] == [1, 1, 1, 8]
     assert (env.avail_actions() is None) == continuous
     first, _ = env.reset()
-    beyond = np.full(5, 1.5) if continuous else np.int64(242)
+    beyond = np.full(MAX_LEVERS, 1.5) if continuous else np.int64(3**MAX_LEVERS - 1)
     flags = []
     for _ in range(3):
         observations, rewards, terminations, truncated, info = env.step(dict.fromkeys(env.agents, beyond))
