@@ -70,7 +70,7 @@ def train(
         # Needed by all that trains: missing, it is said before anything else is.
         for needed in ("torch", "safetensors"):
             import_module(needed)
-
+        training.trainer_module(resolved)
         if not as_json:
             _say(_plan(folder, resolved, resume))
         with _shown(as_json) as report:

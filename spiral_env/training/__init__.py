@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from spiral_env.training.runs.config import (
     ALGOS,
@@ -27,6 +28,7 @@ __all__ = [
     "load_config",
     "parse_override",
     "train",
+    "trainer_module",
 ]
 
 _MODULES = {"ippo": "algorithms.ippo", "mappo": "algorithms.mappo", "es": "algorithms.es", "sb3-ppo": "algorithms.sb3"}
@@ -44,6 +46,14 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Re
         KeyboardInterrupt: Ctrl-C, after what is learned was stored.
     """
     check_memory(config)
-    module = import_module(f"{__name__}.{'cluster' if config.engine == 'ray' else _MODULES[config.algo]}")
-    function: Callable[..., Path] = module.train
+    function: Callable[..., Path] = trainer_module(config).train
     return function(config, folder, resume=resume, report=report)
+
+
+def trainer_module(config: TrainConfig) -> ModuleType:
+    """The module that trains by ``config``.
+
+    Raises:
+        ImportError: a package that it needs is missing.
+    """
+    return import_module(f"{__name__}.{'cluster' if config.engine == 'ray' else _MODULES[config.algo]}")
