@@ -99,7 +99,7 @@ def ask_policy(policy: Policy, role: str, observation: np.ndarray) -> np.ndarray
     answer = _call(policy, role, "act", observation)
     try:
         given = np.asarray(answer)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:
         raise ValueError(f"{_wanted(policy, role, shape)}: {told_reason(error)}") from None
     if given.dtype.kind not in "biuf":
         raise ValueError(f"{_wanted(policy, role, shape)}, got {type(answer).__name__} of {given.dtype}")
@@ -119,7 +119,7 @@ def ask_policy(policy: Policy, role: str, observation: np.ndarray) -> np.ndarray
 def _call(policy: Policy, role: str, method: str, given: np.ndarray) -> Any:
     try:
         return getattr(policy, method)(given.copy())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{_called(policy, role)} failed in {method}(): {told_reason(error)}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -170,6 +171,15 @@ RIGHT: dict[str, Callable[[tuple[int, ...]], Any]] = {
     "rounding": lambda shape: np.full(shape, 1.0 + 1e-7),
     "read-only": lambda shape: np.broadcast_to(0.5, shape),
 }
+
+
+class Odd:
+    """Cannot be read as an array."""
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise KeyError("odd")
+
+
 WRONG: dict[str, tuple[Callable[[tuple[int, ...]], Any], str]] = {
     "nan": (lambda shape: np.full(shape, np.nan), "got edge nan"),
     "infinite": (lambda shape: np.full(shape, np.inf), "got edge inf"),
@@ -185,6 +195,8 @@ WRONG: dict[str, tuple[Callable[[tuple[int, ...]], Any], str]] = {
     "complex": (lambda shape: np.full(shape, 0.5 + 0j), "got ndarray of complex128"),
     "dates": (lambda shape: np.full(shape, np.datetime64("2026-01-01")), "got ndarray of datetime64"),
     "dictionary": (lambda shape: {"edge": 1.0}, "got dict of object"),
+    "no array": (lambda shape: Odd(), "KeyError: 'odd'"),
+    "ends the process": (lambda shape: sys.exit(3), "failed in act(): SystemExit: 3"),
     "fails": (lambda shape: 1 / 0, "failed in act(): ZeroDivisionError: division by zero (test_policies.py, line "),
 }
 
