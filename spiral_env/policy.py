@@ -50,14 +50,23 @@ class Policy(Protocol):
     name: str
 
     def reset(self, keys: np.ndarray) -> None:
-        """Clear memory for new episodes; int64 ``[E]``, a key for the policy's own draws in each of them.
+        """Clear memory for new episodes.
 
-        Keys do not tell the seeds of the worlds, and the array is the policy's to keep.
+        Args:
+            keys: int64 ``[E]``, a key for the policy's own draws in each of them. They do not tell the seeds of the
+                worlds, and the array is the policy's to keep.
         """
         ...
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Float32 ``[E, A, O]`` (the role's own features) to efforts ``[E, A, L]`` in [0, 1], array or lists."""
+        """What the role's agents do this month.
+
+        Args:
+            observation: float32 ``[E, A, O]``, the role's own features (``spiral_env.roles.FEATURES``).
+
+        Returns:
+            Efforts ``[E, A, L]`` in [0, 1], one for each lever of the role, as an array or lists.
+        """
         ...
 
 

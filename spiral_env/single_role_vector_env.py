@@ -81,9 +81,22 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
         max_episode_steps: int | None = None,
         **options: Any,
     ) -> None:
-        """Build the batch; ``options`` as in ``parallel_env`` but ``homogenize``, and ``num_threads``.
+        """Build the batch with the partners in it.
 
-        ``max_episode_steps`` cuts episodes earlier, as Gymnasium's ``TimeLimit`` does for single environments.
+        Args:
+            num_envs: ecosystems E in the batch.
+            role: "it", "business", "finance" or "sme".
+            partners: who plays the others: role -> a ``Policy``, "status_quo" or "uniform"; one name stands for all.
+                Roles not given play the status quo.
+            scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
+            action_mode: "multi_discrete", "continuous" or "discrete", as of ``spiral_env.parallel_env``.
+            levels: values of a graded lever, in [2, 101].
+            autoreset_mode: "next_step", "same_step" or "disabled", as of ``spiral_env.vector_env``, or Gymnasium's.
+            render_mode: None: a batch is not drawn.
+            split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
+            max_episode_steps: cuts episodes earlier, as Gymnasium's ``TimeLimit`` does for single environments.
+            **options: ``num_threads``, ``num_smes``, ``reward_mode``, ``reward_basis`` and ``max_cycles`` of
+                ``spiral_env.vector_env``.
 
         Raises:
             TypeError: a partner or an option is of the wrong type.
@@ -112,7 +125,14 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Open an episode in every row, as ``SpiralVectorEnv.reset``.
+        """Open an episode in every row, or in some, as ``SpiralVectorEnv.reset``.
+
+        Args:
+            seed: one seed for the batch, a sequence with one for each row, or None for the next of each series.
+            options: ``{"reset_mask": mask}`` (bool ``[E]``) opens an episode in the masked rows only.
+
+        Returns:
+            Observations, float32 ``[E, O]``, and the infos.
 
         Raises:
             TypeError: a seed is neither an integer nor a sequence.
@@ -146,6 +166,9 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Live one month in every row: own actions, partners' from what they see.
+
+        Args:
+            actions: of ``action_space``, ``[E, L]``, or ``[E]`` with ``action_mode="discrete"``.
 
         Returns:
             Observations ``[E, O]``, rewards float64 ``[E]``, terminations and truncations bool ``[E]``, and the

@@ -41,7 +41,14 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
-        """Build the world; options as in ``parallel_env``.
+        """Build the world.
+
+        Args:
+            scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
+            action_mode: "discrete", "multi_discrete" or "continuous", as of ``spiral_env.parallel_env``.
+            homogenize: give all roles one space, as of ``spiral_env.parallel_env``.
+            render_mode: None, or "ansi" for ``render()`` as text.
+            **options: the other options of ``spiral_env.parallel_env``.
 
         Raises:
             TypeError: an option is of the wrong type.
@@ -58,14 +65,29 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
         self._next_seed: int | None = None
 
     def seed(self, seed: int | None = None) -> list[int]:
-        """Seed of the next ``reset`` that is given none."""
+        """Set the seed of the next ``reset`` that is given none.
+
+        Args:
+            seed: in [0, 2^63); None draws one.
+
+        Returns:
+            The seed, in a list.
+        """
         self._next_seed = check_seed(seed)
         return [self._next_seed]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Open an episode, as ``SpiralParallelEnv.reset``."""
+        """Open an episode, as ``SpiralParallelEnv.reset``.
+
+        Args:
+            seed: in [0, 2^63), or None for that of ``seed()`` or the next of the series.
+            options: not used.
+
+        Returns:
+            Each agent's observation, and an empty info.
+        """
         check_options(options)
         chosen = self._next_seed if seed is None else check_seed(seed)
         self._next_seed = None
@@ -75,6 +97,9 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
 
     def step(self, action: Sequence[Any]) -> tuple[Observations, list[float], bool, bool, dict[str, Any]]:  # type: ignore[override]
         """Live one month under one action per agent; rewards are a list.
+
+        Args:
+            action: one for each of ``possible_agents``, in that order.
 
         Raises:
             TypeError: not a sequence.

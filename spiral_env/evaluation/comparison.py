@@ -44,7 +44,16 @@ def compare(
     spread: Callable[[Callable[[Any], Any], list[Any]], list[Any]] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Every team on the same held-out seeds; ``options`` as in ``run_episodes``.
+    """Every team on the same held-out seeds.
+
+    Args:
+        scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
+        teams: name -> role -> who plays it.
+        episodes: how many each team plays.
+        seed: which of the held-out seeds is the first.
+        progress: told how many more episodes have been played.
+        spread: as of ``run_episodes``.
+        **options: the other options of ``run_episodes``.
 
     Raises:
         TypeError: what should play a role is no policy.

@@ -57,8 +57,20 @@ def run_episodes(
     """Play ``episodes`` episodes with one policy per role, on the scenario's held-out seeds from the ``seed``-th on.
 
     A policy's keys follow from the position of an episode in the evaluation alone, not from its seed.
-    ``num_envs`` are played side by side; ``spread(function, jobs)`` plays these chunks elsewhere, as
-    ``spiral_env.training.cluster.fan_out`` does on a Ray cluster, with the same result.
+
+    Args:
+        scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
+        policies: role -> who plays it.
+        episodes: how many.
+        seed: which of the held-out seeds is the first.
+        num_envs: episodes that are played side by side; the result is the same with any number.
+        reward_mode: "mixed", "selfish" or "cooperative".
+        reward_basis: "expected" or "realised".
+        num_smes: SMEs; None for the scenario's.
+        max_cycles: months an episode lasts at most; None for the scenario's.
+        progress: told how many more episodes have been played.
+        spread: ``spread(function, jobs)`` plays parts elsewhere, as ``spiral_env.training.cluster.fan_out`` does on a
+            Ray cluster, with the same result.
 
     Raises:
         TypeError: what should play a role is no policy.

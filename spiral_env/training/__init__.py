@@ -37,8 +37,12 @@ _MODULES = {"ippo": "algorithms.ippo", "mappo": "algorithms.mappo", "es": "algor
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train by ``config.algo`` and ``config.engine``; returns the run's folder.
 
-    ``report(share, figures)`` is told after every iteration how much of the run is done and what it showed; where it
-    returns true, the run ends there, with its state stored.
+    Args:
+        config: what to train and how; ``load_config`` makes one.
+        folder: where the run's state, progress and policy go.
+        resume: go on with the run in ``folder``.
+        report: ``report(share, figures)`` is told after every iteration how much of the run is done and what it
+            showed; where it returns true, the run ends there, with its state stored.
 
     Raises:
         ValueError: the folder or the config does not fit, or the machine's memory does not suffice.
