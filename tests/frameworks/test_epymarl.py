@@ -15,7 +15,7 @@ from spiral_env.roles import MAX_LEVERS
 from spiral_env.tuple_env import TupleEnv
 
 FRAMEWORK = {"title": "EPyMARL (PyMARLzoo+)", "package": "pymarlzooplus", "adapter": "spiral_env.tuple_env"}
-KEY = "spiral-rware-v0"
+KEY = "spiral-plain-rware-v0"
 
 
 def _wrapper(seed: int) -> Any:
