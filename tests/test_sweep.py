@@ -22,7 +22,7 @@ from spiral_env.files import locked
 from spiral_env.training import TrainConfig, load_config
 from spiral_env.training.runs.ranges import Span, load_ranges, parse_range, start_point
 from spiral_env.training.runs.run import stored_config
-from spiral_env.training.runs.sweep import SweepConfig, run_trial, summary, sweep
+from spiral_env.training.runs.sweep import SweepConfig, run_trial, standing, summary, sweep
 from tests.bad_inputs.sweep_files import BAD_RANGES, BAD_SWEEPS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,7 +85,7 @@ def test_the_first_trial_is_the_base_where_it_lies_in_range() -> None:
 
 
 def test_a_sweep_stores_every_run_and_a_best_config_that_trains(tmp_path: Path) -> None:
-    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=3, episodes=4, prune=False), quiet=True)
+    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=3, episodes=4, prune=False))
     table = summary(folder)
     assert [row["state"] for row in table["trials"]] == ["complete"] * 3
     values = [row["ecosystem_value"] for row in table["trials"]]
@@ -100,16 +100,16 @@ def test_a_sweep_stores_every_run_and_a_best_config_that_trains(tmp_path: Path) 
 
 
 def test_a_sweep_goes_on_and_proposes_as_one_that_was_never_stopped(tmp_path: Path) -> None:
-    whole = sweep(tmp_path / "whole", SweepConfig(BASE, RANGES, trials=3, episodes=2), quiet=True)
-    part = sweep(tmp_path / "part", SweepConfig(BASE, RANGES, trials=1, episodes=2), quiet=True)
-    sweep(part, None, trials=3, quiet=True)
+    whole = sweep(tmp_path / "whole", SweepConfig(BASE, RANGES, trials=3, episodes=2))
+    part = sweep(tmp_path / "part", SweepConfig(BASE, RANGES, trials=1, episodes=2))
+    sweep(part, None, trials=3)
     drop = ("run",)
     tables = [[{k: v for k, v in r.items() if k not in drop} for r in summary(x)["trials"]] for x in (whole, part)]
     assert tables[0] == tables[1]
     with pytest.raises(ValueError, match="already holds a sweep"):
-        sweep(part, SweepConfig(BASE, RANGES), quiet=True)
+        sweep(part, SweepConfig(BASE, RANGES))
     with pytest.raises(ValueError, match="holds no sweep to resume"):
-        sweep(tmp_path / "nothing", None, quiet=True)
+        sweep(tmp_path / "nothing", None)
 
 
 def test_a_trial_that_falls_behind_is_ended_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_a_trial_that_falls_behind_is_ended_and_kept(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(EsTrainer, "iterate", worse)
     ranges: dict[str, Any] = {"learning_rate": [0.001, 0.002, 0.003, 0.004]}
-    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, ranges, trials=12, episodes=1), quiet=True)
+    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, ranges, trials=12, episodes=1))
     rows = summary(folder)["trials"]
     pruned = [row for row in rows if row["state"] == "pruned"]
     assert pruned
@@ -136,7 +136,7 @@ def test_a_run_whose_loss_is_no_number_is_a_failed_trial(tmp_path: Path, monkeyp
     from spiral_env.training.algorithms.es import EsTrainer
 
     monkeypatch.setattr(EsTrainer, "iterate", lambda self: {"policy_loss/it": float("nan")})
-    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=2, episodes=1), quiet=True)
+    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=2, episodes=1))
     table = summary(folder)
     assert [row["state"] for row in table["trials"]] == ["fail", "fail"]
     assert table["best"] is None
@@ -165,7 +165,7 @@ def test_a_trial_that_fails_is_a_failed_trial_and_the_sweep_goes_on(
         return float(len(played))
 
     monkeypatch.setattr(module, "run_trial", play)
-    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=3, episodes=1), quiet=True)
+    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=3, episodes=1))
     rows = {row["trial"]: row for row in summary(folder)["trials"]}
     assert [rows[k]["state"] for k in range(3)] == ["fail", "complete", "complete"]
     assert rows[0]["reason"].splitlines() == [rows[0]["reason"]]
@@ -184,9 +184,9 @@ def test_what_the_machine_cannot_do_ends_the_sweep_and_the_trial_stays_open(
     with monkeypatch.context() as patch:
         patch.setattr(module, "run_trial", full)
         with pytest.raises(OSError, match="No space left"):
-            sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=1, episodes=1), quiet=True)
+            sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=1, episodes=1))
     monkeypatch.setattr(module, "run_trial", lambda *_: 1.0)
-    sweep(tmp_path / "sweep", None, quiet=True)
+    sweep(tmp_path / "sweep", None)
     assert [row["state"] for row in summary(tmp_path / "sweep")["trials"]] == ["complete"]
 
 
@@ -195,7 +195,7 @@ def test_values_that_do_not_go_together_fail_their_trial_alone(tmp_path: Path, m
 
     monkeypatch.setattr(module, "run_trial", lambda config, *_: float(config.num_envs))
     ranges: dict[str, Any] = {"num_envs": Span(4, 10)}
-    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, ranges, trials=12, episodes=1), quiet=True)
+    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, ranges, trials=12, episodes=1))
     rows = summary(folder)["trials"]
     assert {row["state"] for row in rows} == {"complete", "fail"}
     for row in rows:
@@ -219,12 +219,12 @@ def test_a_trial_whose_process_is_killed_at_one_place_again_and_again_fails(
     monkeypatch.setattr(module, "run_trial", stop)
     for given in (config, None):
         with pytest.raises(KeyboardInterrupt):
-            sweep(folder, given, quiet=True)
+            sweep(folder, given)
     # Ctrl-C does not count; what only the system's kill leaves behind does.
     assert counts == [1, 1]
     study = module._study(folder, config)
     optuna.trial.Trial(study, study.trials[0]._trial_id).set_user_attr("started", (0.0, module._STARTS))
-    sweep(folder, None, quiet=True)
+    sweep(folder, None)
     (row,) = summary(folder)["trials"]
     assert (row["state"], row["reason"]) == ("fail", "its process was killed 5 times at the same place")
 
@@ -233,7 +233,7 @@ def test_trials_that_all_score_the_same_have_no_best(tmp_path: Path, monkeypatch
     from spiral_env.training.runs import sweep as module
 
     monkeypatch.setattr(module, "run_trial", lambda *_: 362.5225)
-    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=3, episodes=1), quiet=True)
+    folder = sweep(tmp_path / "sweep", SweepConfig(BASE, RANGES, trials=3, episodes=1))
     table = summary(folder)
     assert table["best"] is None
     assert table["note"] == "all 3 finished trials score 362.522: what was searched made no difference"
@@ -247,7 +247,7 @@ def test_a_study_lies_in_its_folder_whatever_that_is_called(
     from spiral_env.training.runs import sweep as module
 
     monkeypatch.setattr(module, "run_trial", lambda *_: 1.0)
-    folder = sweep(tmp_path / name, SweepConfig(BASE, RANGES, trials=1, episodes=1), quiet=True)
+    folder = sweep(tmp_path / name, SweepConfig(BASE, RANGES, trials=1, episodes=1))
     assert (folder / "study.db").stat().st_size > 0
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert len(summary(folder)["trials"]) == 1
@@ -261,7 +261,7 @@ def _small_world(folder: Path) -> str:
 
 def test_a_world_with_few_held_out_seeds_can_be_searched(tmp_path: Path) -> None:
     base = replace(BASE, scenario=_small_world(tmp_path), timesteps=4 * 3 * 11)
-    folder = sweep(tmp_path / "sweep", SweepConfig(base, RANGES, trials=1, episodes=50), quiet=True)
+    folder = sweep(tmp_path / "sweep", SweepConfig(base, RANGES, trials=1, episodes=50))
     assert [row["state"] for row in summary(folder)["trials"]] == ["complete"]
     with pytest.raises(ValueError, match="episodes must be at most the 50 held-out seeds of small-v0, got 51"):
         SweepConfig(base, RANGES, episodes=51)
@@ -273,19 +273,19 @@ def test_a_sweep_keeps_its_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     worlds: list[int] = []
     monkeypatch.setattr(module, "run_trial", lambda config, *_: float(worlds.append(config.world.max_cycles) or 1.0))
     base = replace(BASE, scenario=_small_world(tmp_path))
-    folder = sweep(tmp_path / "sweep", SweepConfig(base, RANGES, trials=1, episodes=1), quiet=True)
+    folder = sweep(tmp_path / "sweep", SweepConfig(base, RANGES, trials=1, episodes=1))
     assert load_config(folder / "best.toml").world.hash == base.world.hash
     file = tmp_path / "small.toml"
     file.write_text(file.read_text().replace("max_cycles = 3", "max_cycles = 9"))
     monkeypatch.chdir("/")
-    sweep(folder, None, trials=2, quiet=True)
+    sweep(folder, None, trials=2)
     assert worlds == [3, 3]
     stored = folder / "scenario.toml"
     stored.write_text(stored.read_text().replace("max_cycles = 3", "max_cycles = 9"))
     with pytest.raises(
         ValueError, match=r"holds no sweep to resume: scenario.toml must be as the sweep began, of hash"
     ):
-        sweep(folder, None, quiet=True)
+        sweep(folder, None)
 
 
 def _locked_study(path: Path) -> None:
@@ -321,7 +321,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "sweep"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "run_trial", lambda *_: 1.0)
-        return sweep(folder, SweepConfig(BASE, RANGES, trials=2, episodes=1), quiet=True)
+        return sweep(folder, SweepConfig(BASE, RANGES, trials=2, episodes=1))
 
 
 @pytest.mark.parametrize("kind", BAD_STUDIES)
@@ -335,17 +335,21 @@ def test_a_study_that_cannot_be_used_is_one_line(
     shutil.copytree(whole, folder)
     harm, reason = BAD_STUDIES[kind]
     harm(folder / "study.db")
-    for use in (lambda: sweep(folder, None, quiet=True), lambda: summary(folder)):
+    for use in (lambda: sweep(folder, None), lambda: summary(folder)):
         with pytest.raises(ValueError, match=rf"study .*study.db cannot be used: .*({reason})") as caught:
             use()
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 500
 
 
+def test_a_sweep_says_how_far_it_is(whole: Path) -> None:
+    assert standing(whole) == (2.0, 2, "trial 1 complete ecosystem_value 1.0")
+
+
 def test_a_study_of_someone_else_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_bytes(b"")
     with pytest.raises(ValueError, match=r"holds a study.db but no sweep"):
-        sweep(tmp_path, SweepConfig(BASE, RANGES), quiet=True)
+        sweep(tmp_path, SweepConfig(BASE, RANGES))
     assert (tmp_path / "study.db").read_bytes() == b""
 
 
@@ -356,7 +360,7 @@ def test_a_sweep_that_someone_holds_says_who_rather_than_wait_for_ever(
 
     monkeypatch.setattr(module, "_PATIENCE", 0.05)
     with locked(whole / "lock"), pytest.raises(ValueError, match=f"is in use by process {os.getpid()} on "):
-        sweep(whole, None, trials=9, quiet=True)
+        sweep(whole, None, trials=9)
 
 
 @pytest.mark.parametrize("name", BAD_SWEEPS)
@@ -365,7 +369,7 @@ def test_a_stored_sweep_that_cannot_be_used_is_one_line(whole: Path, tmp_path: P
     shutil.copytree(whole, folder)
     BAD_SWEEPS[name](folder / "sweep.json")
     with pytest.raises(ValueError, match="holds no sweep to resume: ") as caught:
-        sweep(folder, None, quiet=True)
+        sweep(folder, None)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
 
@@ -447,5 +451,5 @@ def test_workers_end_with_their_killed_parent_and_the_sweep_goes_on(tmp_path: Pa
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < end:
         time.sleep(0.05)
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
-    sweep(out, None, quiet=True)
+    sweep(out, None)
     assert {row["state"] for row in summary(out)["trials"]} == {"complete"}

@@ -93,8 +93,9 @@ class _Lines:
         if moment < self.due:
             return
         self.due = moment + NEXT_LINE
-        left = (moment - self.start) * (now.total / now.done - 1.0) if now.done else 0.0
-        ahead = f"about {_duration(left)} left" if now.done < now.total else ""
+        known = 0.0 < now.done < now.total
+        left = (moment - self.start) * (now.total / now.done - 1.0) if known else 0.0
+        ahead = f"about {_duration(left)} left" if known else ""
         share = f"{100.0 * now.done / now.total:.0f} %" if now.total else ""
         # Work goes on where nobody reads of it.
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -102,7 +103,7 @@ class _Lines:
 
 
 def _count(now: Progress, unit: str) -> str:
-    return f"{now.done:,.0f} of {now.total:,.0f} {unit}" if unit else ""
+    return f"{int(now.done):,} of {now.total:,.0f} {unit}" if unit else ""
 
 
 def _words(*parts: str) -> str:

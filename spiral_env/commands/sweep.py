@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +13,10 @@ import typer
 
 from spiral_env.commands._options import AsJson, Engine, RayAddress, missing_extra, spread_over
 from spiral_env.commands._output import emit
+from spiral_env.commands._progress import progress
 from spiral_env.text import Table
+
+_LOOK_SECONDS = 2.0
 
 
 def sweep(
@@ -48,8 +54,8 @@ def sweep(
         base = training.load_config(config, dict(training.parse_override(text) for text in set_ or []))
         asked = sweeping.SweepConfig(base, searched, trials or 20, episodes or 200, prune is not False)
     try:
-        with spread_over(engine, ray_address) as spread:
-            sweeping.sweep(out, asked, trials=trials, workers=workers, quiet=as_json, spread=spread)
+        with spread_over(engine, ray_address) as spread, _watched(out, as_json):
+            sweeping.sweep(out, asked, trials=trials, workers=workers, spread=spread)
     except KeyboardInterrupt:
         print(f"stopped; every run is in {out}; go on with: spiral sweep --out {out} --resume", file=sys.stderr)
         raise SystemExit(130) from None
@@ -58,6 +64,33 @@ def sweep(
     failed = [row for row in data["trials"] if row["state"] == "fail"]
     if failed and len(failed) == len(data["trials"]):
         raise ValueError(f"every one of {len(failed)} trials failed, the first: {failed[0]['reason']}")
+
+
+@contextmanager
+def _watched(out: Path, as_json: bool) -> Iterator[None]:
+    """Show how far the sweep has come, whoever plays its trials; with ``--json`` nothing."""
+    if as_json:
+        yield
+        return
+    from spiral_env.training.runs.sweep import standing
+
+    over = threading.Event()
+    with progress("sweep", unit="trials") as bar:
+
+        def watch() -> None:
+            while not over.wait(_LOOK_SECONDS):
+                # Not there yet, or busy for a moment.
+                with suppress(ValueError, OSError):
+                    done, bar.total, note = standing(out)
+                    bar.reach(done, note)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
 
 
 def _trial_table(data: dict[str, Any]) -> Table:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -27,7 +26,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from spiral_env.agents import load_policy
 from spiral_env.evaluation import run_episodes
-from spiral_env.files import locked, parse_json, read_file, write_atomically
+from spiral_env.files import locked, parse_json, read_file, remove_leftovers, write_atomically
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, scenario_ids
 from spiral_env.text import one_line
@@ -38,7 +37,7 @@ from spiral_env.training.runs.ranges import Ranges, check_ranges, plain, ranges_
 from spiral_env.training.runs.run import Report, lived_seconds
 from spiral_env.training.runs.study import StudyError, create_study, open_study, study_errors
 
-__all__ = ["SweepConfig", "run_trial", "summary", "sweep"]
+__all__ = ["SweepConfig", "run_trial", "standing", "summary", "sweep"]
 
 MEASURE = "ecosystem_value"
 RUNGS = 10
@@ -128,7 +127,6 @@ def sweep(
     *,
     trials: int | None = None,
     workers: int = 1,
-    quiet: bool = False,
     spread: Callable[..., list[Any]] | None = None,
 ) -> Path:
     """Play trials until there are ``config.trials``; without a config go on with the sweep in the folder.
@@ -148,12 +146,12 @@ def sweep(
         return folder
     threads = max(1, cores() // workers)
     if workers == 1:
-        _work(folder, threads, quiet, _never)
+        _work(folder, threads, _never)
         return folder
     context = multiprocessing.get_context("spawn")
     stop, (alive, parent) = context.Event(), context.Pipe(duplex=False)
     with parent, alive, ProcessPoolExecutor(workers, context, _start_worker, (stop, alive)) as pool:
-        jobs = [pool.submit(_work, folder, threads, quiet) for _ in range(workers)]
+        jobs = [pool.submit(_work, folder, threads) for _ in range(workers)]
         try:
             for job in jobs:
                 job.result()
@@ -169,7 +167,7 @@ def _away(folder: Path) -> Callable[[int], None]:
     """The work of one core on any machine."""
 
     def work(_number: int) -> None:
-        _work(folder, 1, True, _never)
+        _work(folder, 1, _never)
 
     return work
 
@@ -200,23 +198,23 @@ def _end_with_parent(alive: Any) -> None:
 
 def _open(folder: Path, config: SweepConfig | None, trials: int | None) -> None:
     """Store what is asked for, or check what is stored; the study is there afterwards."""
-    path = folder / "sweep.json"
     if config is None:
+        _stored(folder)
+    else:
+        (folder / "trials").mkdir(parents=True, exist_ok=True)
+    with _held(folder):
+        remove_leftovers(folder)
+        if config is not None:
+            for name, what in (("sweep.json", "already holds a sweep"), ("study.db", "holds a study.db but no sweep")):
+                if (folder / name).exists():
+                    raise ValueError(f"folder {folder} {what}; choose another --out, or --resume it")
+            write_atomically(folder / "scenario.toml", config.base.world.to_toml())
+            _write(folder, config)
         stored = _stored(folder)
         if trials is not None and trials != stored.trials:
             _write(folder, replace(stored, trials=trials))
-    else:
-        if path.exists():
-            raise ValueError(f"folder {folder} already holds a sweep; choose another --out, or --resume it")
-        if (folder / "study.db").exists():
-            raise ValueError(f"folder {folder} holds a study.db but no sweep; choose another --out")
-        (folder / "trials").mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "scenario.toml", config.base.world.to_toml())
-        _write(folder, config)
-    with _held(folder):
         # A sweep that was killed right at its start has no study yet.
-        if not (folder / "study.db").exists() and not any((folder / "trials").glob("*")):
-            stored = _stored(folder)
+        if not (folder / "study.db").exists() and not any((folder / "trials").iterdir()):
             create_study(folder, start_point(stored.base, stored.ranges))
     open_study(folder)
 
@@ -311,7 +309,7 @@ def _fail(study: optuna.Study, number: int, reason: object) -> None:
     study.tell(number, state=TrialState.FAIL)
 
 
-def _work(folder: Path, threads: int, quiet: bool, ended: Callable[[], bool] | None = None) -> None:
+def _work(folder: Path, threads: int, ended: Callable[[], bool] | None = None) -> None:
     """Play trials until there are enough."""
     ended = ended or _ended
     config = _stored(folder)
@@ -320,8 +318,6 @@ def _work(folder: Path, threads: int, quiet: bool, ended: Callable[[], bool] | N
         with _owned(_run_folder(folder, number)) as mine:
             if mine and study.trials[number].state == TrialState.RUNNING:
                 _play(study, number, folder, config, _Rungs(study, number, folder, ended), threads)
-                if not quiet:
-                    print(_line(study, number), file=sys.stderr, flush=True)
 
 
 class _Rungs:
@@ -428,6 +424,22 @@ def _line(study: optuna.Study, number: int) -> str:
     reason = f": {trial.user_attrs['reason']}" if "reason" in trial.user_attrs else ""
     said = f"; best {best.value:.1f} of trial {best.number}" if best is not None else ""
     return f"trial {number} {trial.state.name.lower()}{value}{reason}{said}"
+
+
+def standing(folder: Path) -> tuple[float, int, str]:
+    """How many trials are done, with the shares of those that run; how many there are to be; the last that ended.
+
+    Raises:
+        ValueError: there is no sweep, or its study cannot be used.
+    """
+    config = _stored(folder)
+    study = _study(folder, config)
+    with study_errors(folder):
+        trials = study.trials
+        ended = [t for t in trials if t.state.is_finished()]
+        running = sum(max(t.intermediate_values, default=0) / RUNGS for t in trials if t.state == TrialState.RUNNING)
+        last = max(ended, key=lambda t: t.datetime_complete or t.datetime_start, default=None)  # type: ignore[arg-type,return-value]
+        return len(ended) + running, config.trials, "" if last is None else _line(study, last.number)
 
 
 def summary(folder: Path) -> dict[str, Any]:
