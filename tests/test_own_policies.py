@@ -14,6 +14,8 @@ import pytest
 
 from spiral_env import provenance
 from spiral_env.agents import Scripted, load_policy
+from spiral_env.commands import app
+from spiral_env.commands._errors import exit_code
 from spiral_env.evaluation import run_episodes
 from spiral_env.policy import StatusQuo, Uniform, ask_policy, episode_keys, reset_policy
 from spiral_env.roles import FEATURES, ROLES
@@ -54,17 +56,25 @@ def test_the_example_plays_and_beats_nothing_silently() -> None:
     assert not np.array_equal(played.metrics["ecosystem_value"], usual.metrics["ecosystem_value"])
 
 
-def test_the_example_is_short_and_its_readme_runs() -> None:
+def test_the_example_is_short_and_its_readme_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
     assert len((ROOT / "agents" / "careful.py").read_text().splitlines()) <= 35
     block = (ROOT / "agents" / "README.md").read_text().split("```bash\n")[1].split("```")[0]
     for line in block.splitlines():
         words = line.replace("--episodes 30", "--episodes 2").split()
-        program = "import sys\nsys.argv[0] = 'spiral'\nfrom spiral_env.commands import main\nmain()"
-        subprocess.run([sys.executable, "-c", program, *words[1:]], cwd=ROOT, check=True, capture_output=True)
+        assert exit_code(app, words[1:]) == 0
+    assert "team 2, mix: it agents/careful.py:Careful; others the average firm" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("spec", ["mine.py:Mine", "mine.py:make", "./mine.py:Mine", "mine:Mine", "mine:make"])
-def test_a_class_or_function_is_called_with_the_role(spec: str, here: Path) -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_a_class_or_function_is_called_with_the_role(
+    spec: str, known: bool, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if known:
+        monkeypatch.syspath_prepend(str(here))
     before = list(sys.path)
     policy = load_policy(spec, "finance")
     assert sys.path == before

@@ -11,7 +11,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,11 +70,15 @@ class Imported:
 @contextmanager
 def _importable(folder: str) -> Iterator[None]:
     """Imports of the block find modules of ``folder`` too, after all that is installed."""
+    if folder in sys.path:
+        yield
+        return
     sys.path.append(folder)
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):
+            sys.path.remove(folder)
 
 
 def _import_module(spec: str, name: str) -> ModuleType:
