@@ -1,4 +1,4 @@
-"""One scripted policy per role, from what the role may observe, by feature name."""
+"""One scripted policy per role, from what the role may observe, by feature name and in the units of its table."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Scripted:
     def __init__(self, role: str) -> None:
         """For one role."""
         self._role = check_role(role)
-        self._index = {feature.name: k for k, feature in enumerate(FEATURES[role])}
 
     def reset(self, keys: np.ndarray) -> None:
         """Nothing is remembered."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Efforts ``[E, A, L]`` from observations ``[E, A, O]``; a lever without a rule as the average firm's."""
-        see = {name: observation[..., k].astype(np.float64) for name, k in self._index.items()}
+        table = enumerate(FEATURES[self._role])
+        see = {x.name: observation[..., k].astype(np.float64) * x.scale for k, x in table}
         chosen = getattr(self, f"_{self._role}")(see)
         columns = [chosen.get(lever.name, lever.average) for lever in LEVERS[self._role]]
         return np.stack([np.broadcast_to(c, observation.shape[:2]) for c in columns], axis=-1).astype(np.float64)
@@ -35,7 +35,7 @@ class Scripted:
         """``now`` on the alerted tier while it still helps, else ``batch``; scan and share in their stages."""
         efforts = {}
         for tier in ("edge", "core", "internal"):
-            fresh = see[f"posture_months_{tier}"] * 6.0 < 2.5
+            fresh = see[f"posture_months_{tier}"] < 2.5
             worth = tier != "internal"
             efforts[tier] = np.where((see[f"alert_{tier}"] > 0.5) & fresh & worth, 1.0, 0.5)
         efforts["scanning"] = np.where(see["stage_aggregation"] > 0.5, 1.0, 0.5)
@@ -49,7 +49,7 @@ class Scripted:
             "modules": np.where(see["stage_aggregation"] > 0.5, 1.0, 0.5),
             "privacy_tech": np.where(see["stage_governance"] > 0.5, 1.0, 0.5),
             "tenant_fee": np.zeros_like(see["fee"]),
-            "privacy_budget": np.where(see["eps12"] < 0.6, 1.0, 0.5),
+            "privacy_budget": np.where(see["eps12"] < 6.0, 1.0, 0.5),
         }
 
     @staticmethod
