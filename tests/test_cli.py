@@ -122,7 +122,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(arguments: tuple[str, ...]
         ("colour = 3", "colour"),
         ("ranges = 3", "ranges must be a table, got 3"),
         ("params = 5", "params must be a table, got 5"),
-        ('[ranges]\nspill = ["a", 1]', "params.spill must be a number"),
+        ('[ranges]\nspill = ["a", 1]', ".spill must be a number"),
         ("[ranges]\nattacks = [0, 1]", "ranges.attacks cannot be drawn"),
         ("[params]\nclass_share = [1, 1, 1, 1]", "params.class_share must add to 1 within 0.002, got 4"),
         ("train_seeds = [0, 10]", "must not overlap"),

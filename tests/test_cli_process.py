@@ -101,8 +101,17 @@ def test_nothing_in_the_working_directory_is_run(start: list[str], tmp_path: Pat
     assert not (tmp_path / "trapped").exists()
 
 
-@pytest.mark.slow
-def test_every_bad_command_line_ends_in_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+BAD: dict[str, list[bad.Case]] = {}
+for _case in bad.cases():
+    BAD.setdefault(_case.arguments[0], []).append(_case)
+
+
+def test_bad_command_lines_are_many() -> None:
+    assert sum(map(len, BAD.values())) > 600
+
+
+@pytest.mark.parametrize("command", BAD)
+def test_bad_command_lines_end_in_one_clear_line(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     bad.prepare(tmp_path)
-    assert list(bad.faults(bad.cases())) == []
+    assert list(bad.faults(BAD[command])) == []

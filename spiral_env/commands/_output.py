@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from spiral_env.text import Table
+from spiral_env.text import Table, one_line
 
 __all__ = ["as_json_text", "emit"]
 
@@ -26,7 +26,12 @@ def emit(as_json: bool, data: Any, *shown: Table | str) -> None:
 def _as_text(shown: Sequence[Table | str]) -> str:
     """On a terminal tables fit its width; in a pipe or a file each row is one line."""
     width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
-    return "\n\n".join(x.text(width) if isinstance(x, Table) else x for x in shown)
+    return "\n\n".join(x.text(width) if isinstance(x, Table) else _visible(x) for x in shown)
+
+
+def _visible(text: str) -> str:
+    """Names in it may hold anything."""
+    return "\n".join(one_line(line) for line in text.split("\n"))
 
 
 def as_json_text(data: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spiral_env.checks import shown
 from spiral_env.files import parse_toml, read_file
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
@@ -197,12 +198,6 @@ def check_value(known: Hyperparameter, value: Any) -> Any:
             raise ValueError(wrong)
         return known.kind(plain)
     return plain
-
-
-def shown(value: Any, limit: int = 60) -> str:
-    """A value of the user's in an error: on one line, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def check_names(names: Iterable[Any], what: str) -> None:

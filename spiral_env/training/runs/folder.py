@@ -19,10 +19,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from spiral_env.agents.checkpoint import write_policy
+from spiral_env.checks import shown
 from spiral_env.files import locked, parse_json, read_file, remove_leftovers, write_atomically
 from spiral_env.provenance import versions
 from spiral_env.scenarios import load_scenario
-from spiral_env.training.runs.config import TrainConfig, shown
+from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.state import check_counters, check_tensors
 
 __all__ = [

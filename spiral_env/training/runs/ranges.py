@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from spiral_env.checks import shown
 from spiral_env.files import parse_toml, read_file
-from spiral_env.training.runs.config import TrainConfig, check_value, hyperparameters, parse_override, shown
+from spiral_env.training.runs.config import TrainConfig, check_value, hyperparameters, parse_override
 
 __all__ = ["Ranges", "Span", "check_ranges", "load_ranges", "parse_range", "start_point", "suggest"]
 
