@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from command_line import spiral
 
 import spiral_env
 from spiral_env.core.state import FIELDS
@@ -46,3 +49,12 @@ def test_units_are_those_of_the_fields() -> None:
         if field.central:
             mine = {unit for name, unit in units.items() if name.split("[")[0] == field.name}
             assert mine == {field.unit.replace("_", " ")}
+
+
+def test_the_command_line_shows_them() -> None:
+    env = spiral_env.parallel_env("one-month-pool-v0")
+    told = json.loads(spiral("info", "--state", "--scenario", "one-month-pool-v0", "--json").out)["state"]
+    assert [(x["name"], x["unit"]) for x in told] == list(zip(env.state_names, env.state_units, strict=True))
+    lines = spiral("info", "--state").out.splitlines()
+    assert len(lines) >= len(spiral_env.parallel_env().state_names)
+    assert any(line.split()[1:] == ["sme_revenue[3]", "k$/month"] for line in lines)
