@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "Engine", "RayAddress", "Seed", "Spec", "World", "load_team", "missing_extra", "spread_over"]
+__all__ = ["AsJson", "Engine", "RayAddress", "Seed", "Spec", "World", "load_team", "spread_over"]
 
 MOST_SEED = 2**63 - 1
 World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
@@ -43,7 +43,3 @@ def spread_over(engine: str | None, address: str | None) -> Iterator[Callable[..
     # Ray tells of dead nodes, to its very end, on the standard output, which is for results.
     with redirect_stdout(sys.stderr), cluster(address or ""):
         yield fan_out
-
-
-def missing_extra(error: ModuleNotFoundError) -> ImportError:
-    return ImportError(f"no module {error.name}: this needs pip install 'spiral-env[train]'")

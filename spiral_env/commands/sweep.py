@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._options import AsJson, Engine, RayAddress, missing_extra, spread_over
+from spiral_env.commands._options import AsJson, Engine, RayAddress, spread_over
 from spiral_env.commands._output import emit
 from spiral_env.commands._progress import progress
 from spiral_env.text import Table
@@ -37,12 +37,10 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Search hyperparameters: one training run a trial, scored by ecosystem value; the best as TOML in best.toml."""
-    try:
-        import spiral_env.training as training
-        from spiral_env.training.runs import sweep as sweeping
-        from spiral_env.training.runs.ranges import load_ranges, parse_range
-    except ModuleNotFoundError as error:
-        raise missing_extra(error) from None
+    import spiral_env.training as training
+    from spiral_env.training.runs import sweep as sweeping
+    from spiral_env.training.runs.ranges import load_ranges, parse_range
+
     asked = None
     given: dict[str, Any] = {"--ranges": ranges, "--set-range": set_range, "--config": config, "--set": set_}
     given |= {"--episodes": episodes, "--prune": prune}

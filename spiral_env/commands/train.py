@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spiral_env.commands._options import AsJson, Engine, RayAddress, missing_extra
+from spiral_env.commands._options import AsJson, Engine, RayAddress
 from spiral_env.commands._output import emit
 from spiral_env.commands._progress import progress
 
@@ -42,11 +42,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train one policy per role on the batched engine, PPO of stable-baselines3, or RLlib's on a Ray cluster."""
-    try:
-        import spiral_env.training as training
-        from spiral_env.training.runs.folder import check_new, check_same, status, stored_config, world_note
-    except ModuleNotFoundError as error:
-        raise missing_extra(error) from None
+    import spiral_env.training as training
+    from spiral_env.training.runs.folder import check_new, check_same, status, stored_config, world_note
+
     given: dict[str, Any] = {"scenario": scenario, "algo": algo, "seed": seed, "timesteps": timesteps}
     given |= {"max_seconds": max_seconds, "device": device, "policy": policy, "reward_mode": reward_mode}
     given |= {"engine": engine, "ray_address": ray_address}
@@ -66,17 +64,15 @@ def train(
         resolved = training.load_config(config, values)
         folder = _folder(out, resolved)
         check_new(folder)
+    # Needed by all that trains: missing, it is said before anything else is.
+    for needed in ("torch", "safetensors"):
+        import_module(needed)
+    training.trainer_module(resolved)
+    if not as_json:
+        _say(_plan(folder, resolved, resume))
     try:
-        # Needed by all that trains: missing, it is said before anything else is.
-        for needed in ("torch", "safetensors"):
-            import_module(needed)
-        training.trainer_module(resolved)
-        if not as_json:
-            _say(_plan(folder, resolved, resume))
         with _shown(as_json) as report:
             training.train(resolved, folder, resume=resume, report=report)
-    except ModuleNotFoundError as error:
-        raise missing_extra(error) from None
     except KeyboardInterrupt:
         _say(f"stopped; what was learned is in {folder}; go on with: {_again(folder)}")
         raise SystemExit(130) from None
