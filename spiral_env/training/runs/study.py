@@ -29,7 +29,8 @@ class StudyError(ValueError):
 def create_study(folder: Path, first: dict[str, Any]) -> None:
     """Make ``study.db``, whole or not at all; its first trial takes the values ``first``."""
     temporary = folder / ".study.tmp"
-    temporary.unlink(missing_ok=True)
+    for left in folder.glob(f"{temporary.name}*"):
+        left.unlink()
     with study_errors(folder):
         storage = _storage(temporary)
         study = optuna.create_study(storage=storage, study_name=_NAME, direction="maximize")
