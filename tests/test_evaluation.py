@@ -131,7 +131,9 @@ def test_json_and_the_file_are_one_and_hold_every_episode(capsys: pytest.Capture
     assert (data["format"], data["version"], data["command"]) == ("spiral_env-evaluation", 1, "evaluate")
     assert data["seeds"] == [5, 6, 7]
     world = load_scenario("baseline-v0").model_copy(update={"max_cycles": 4})
-    assert data["scenario"] == {"id": "baseline-v0", "hash": world.hash, "num_smes": 8, "max_cycles": 4}
+    (tmp_path / "world.toml").write_text(data["scenario"]["toml"])
+    assert load_scenario(str(tmp_path / "world.toml")) == world
+    assert (data["scenario"]["id"], data["scenario"]["hash"]) == ("baseline-v0", world.hash)
     assert data["versions"]["numpy"] == np.__version__
     played = run_episodes("baseline-v0", _team("uniform"), 3, 5, max_cycles=4)
     usual = run_episodes("baseline-v0", _team("status_quo"), 3, 5, max_cycles=4)

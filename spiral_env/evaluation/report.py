@@ -59,7 +59,7 @@ def as_result(comparison: Comparison, command: str, options: Mapping[str, Any], 
         "version": VERSION,
         "command": command,
         "options": dict(options),
-        "scenario": {"id": world.id, "hash": world.hash, "num_smes": world.num_smes, "max_cycles": world.max_cycles},
+        "scenario": {"id": world.id, "hash": world.hash, "toml": world.to_toml()},
         "versions": versions(),
         "seeds": first.seeds.tolist(),
         "teams": {
