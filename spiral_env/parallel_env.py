@@ -241,13 +241,25 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         for k, agent in enumerate(self.agents):
             if agent not in actions:
                 raise ValueError(f"actions must name every living agent, {agent!r} is missing")
-            role = agent_role(agent)
-            action = as_array(f"action of {agent}", actions[agent], self.options.action_shape(role))
-            try:
-                self._efforts[0, k, : NUM_LEVERS[role]] = self.options.efforts(role, action)
-            except ValueError as error:
-                raise ValueError(str(error).replace(f"actions of {role}", f"action of {agent}", 1)) from None
+            self._efforts[0, k, : NUM_LEVERS[agent_role(agent)]] = self.efforts_of(agent, actions[agent])
         return self._efforts
+
+    def efforts_of(self, agent: str, action: Any) -> np.ndarray:
+        """What an agent's action stands for, float64 ``[L]`` in [0, 1].
+
+        Args:
+            agent: name of the agent.
+            action: in its space; a continuous one is clipped to it.
+
+        Raises:
+            ValueError: there is no such agent, or the action is outside its space.
+        """
+        role = agent_role(self._known(agent))
+        given = as_array(f"action of {agent}", action, self.options.action_shape(role))
+        try:
+            return self.options.efforts(role, given)
+        except ValueError as error:
+            raise ValueError(str(error).replace(f"actions of {role}", f"action of {agent}", 1)) from None
 
     def _observations(self) -> dict[str, np.ndarray]:
         """Fresh arrays: parts of one copy, or padded copies."""
@@ -377,4 +389,24 @@ def parallel_env(*args: Any, **options: Any) -> SpiralParallelEnv:
 @takes_arguments_of(SpiralParallelEnv)
 def env(*args: Any, **options: Any) -> AECEnv:
     """The agent-by-agent (AEC) environment, by PettingZoo's own conversion."""
-    return wrappers.OrderEnforcingWrapper(parallel_to_aec(SpiralParallelEnv(*args, **options)))
+    parallel = SpiralParallelEnv(*args, **options)
+    return wrappers.OrderEnforcingWrapper(_OwnTurn(parallel_to_aec(parallel), parallel))
+
+
+class _OwnTurn(wrappers.BaseWrapper[str, np.ndarray, Any]):
+    """Refuses a wrong action in its agent's own turn: PettingZoo's conversion hands all over at the month's end."""
+
+    def __init__(self, turns: AECEnv, parallel: SpiralParallelEnv) -> None:
+        super().__init__(turns)
+        self._parallel = parallel
+
+    def step(self, action: Any) -> None:
+        agent = self.agent_selection
+        if not (self.terminations[agent] or self.truncations[agent]):
+            self._parallel.efforts_of(agent, action)
+        elif action is not None:
+            raise ValueError(f"action of {agent} must be None after the end of an episode, got {shown(action)}")
+        super().step(action)
+
+    def __str__(self) -> str:
+        return str(self.env)

@@ -195,6 +195,10 @@ def steps() -> Iterator[Case]:
         yield Case(f"SingleRoleEnv.step({_shown(action)}), discrete", partial(numbered.step, action), "action")
     for actions in (None, 5, True, "it_0", [1], [0] * 10, [0] * 12, {}, {0}, [NAN] * 11, [[0]] * 11, Unprintable()):
         yield Case(f"TupleEnv.step({_shown(actions)})", partial(made["TupleEnv"].env.step, actions), "action")
+    turns = spiral_env.env()
+    turns.reset(seed=1)
+    for action in NO_LEVELS:
+        yield Case(f"env.step({_shown(action)})", partial(turns.step, action), "action of it_0")
     for name, bench in (("parallel_env", parallel), ("vector_env", batch)):
         short = dict(list(bench.good.items())[1:])
         for actions in (None, 5, [], "it_0", {}, {"it_0"}, short, _with(bench.good, nope=1), {**bench.good, 5: 1}):
