@@ -240,17 +240,21 @@ def test_trials_that_all_score_the_same_have_no_best(tmp_path: Path, monkeypatch
     assert not (folder / "best.toml").exists()
 
 
-@pytest.mark.parametrize("name", ["sw what?", "a %20 #b", "umlaut \u00fc", "semi;colon&x=y", "[eu] test"])
+@pytest.mark.parametrize(
+    "name", ["sw what?", "a %20 #b", "umlaut \u00fc", "semi;colon&x=y", "[eu] test", "rocket \U0001f680"]
+)
 def test_a_study_lies_in_its_folder_whatever_that_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     from spiral_env.training.runs import sweep as module
 
     monkeypatch.setattr(module, "run_trial", lambda *_: 1.0)
-    folder = sweep(tmp_path / name, SweepConfig(BASE, RANGES, trials=1, episodes=1))
+    base = replace(BASE, scenario=_small_world(tmp_path))
+    folder = sweep(tmp_path / name, SweepConfig(base, RANGES, trials=1, episodes=1))
     assert (folder / "study.db").stat().st_size > 0
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert {path.name for path in tmp_path.iterdir()} == {name, "small.toml"}
     assert len(summary(folder)["trials"]) == 1
+    assert load_config(folder / "best.toml").world == base.world
 
 
 def _small_world(folder: Path) -> str:
@@ -340,6 +344,16 @@ def test_a_study_that_cannot_be_used_is_one_line(
             use()
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("option", ["--set", "--set-range"])
+def test_what_is_said_twice_is_refused(tmp_path: Path, option: str) -> None:
+    from spiral_env.commands import sweep as command
+
+    words = {"--set": ("set_", "gamma=0.9"), "--set-range": ("set_range", "gamma=0.9:0.99")}
+    name, text = words[option]
+    with pytest.raises(ValueError, match=f"{option} gamma must be given once, got it twice"):
+        command(tmp_path / "sweep", **{name: [text, text]})
 
 
 def test_a_sweep_says_how_far_it_is(whole: Path) -> None:

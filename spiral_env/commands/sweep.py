@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,8 +48,8 @@ def sweep(
     if resume and kept:
         raise ValueError(f"{kept[0]} must be left out with --resume: the sweep keeps its own")
     if not resume:
-        searched = (load_ranges(ranges) if ranges else {}) | dict(parse_range(text) for text in set_range or [])
-        base = training.load_config(config, dict(training.parse_override(text) for text in set_ or []))
+        searched = (load_ranges(ranges) if ranges else {}) | _once("--set-range", map(parse_range, set_range or []))
+        base = training.load_config(config, _once("--set", map(training.parse_override, set_ or [])))
         asked = sweeping.SweepConfig(base, searched, trials or 20, episodes or 200, prune is not False)
     try:
         with spread_over(engine, ray_address) as spread, _watched(out, as_json):
@@ -62,6 +62,15 @@ def sweep(
     failed = [row for row in data["trials"] if row["state"] == "fail"]
     if failed and len(failed) == len(data["trials"]):
         raise ValueError(f"every one of {len(failed)} trials failed, the first: {failed[0]['reason']}")
+
+
+def _once(option: str, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{option} {name[:60]} must be given once, got it twice")
+        found[name] = value
+    return found
 
 
 @contextmanager

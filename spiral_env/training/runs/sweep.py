@@ -32,7 +32,7 @@ from spiral_env.scenarios import Scenario, scenario_ids
 from spiral_env.text import one_line
 from spiral_env.threads import cores
 from spiral_env.training import train
-from spiral_env.training.runs.config import TrainConfig
+from spiral_env.training.runs.config import TrainConfig, check_names, shown
 from spiral_env.training.runs.ranges import Ranges, check_ranges, plain, ranges_from, start_point, suggest
 from spiral_env.training.runs.run import Report, lived_seconds
 from spiral_env.training.runs.study import StudyError, create_study, open_study, study_errors
@@ -233,12 +233,22 @@ def _stored(folder: Path) -> SweepConfig:
     """What was asked for, in the world that is stored with it."""
     try:
         values = parse_json(read_file(folder / "sweep.json", _MAX_BYTES, "sweep"), "sweep.json")
+        names = {"base", "scenario_hash", "ranges", "trials", "episodes", "prune"}
+        if values.keys() != names:
+            raise ValueError(
+                f"sweep.json must hold {', '.join(sorted(names))}, not so {min(values.keys() ^ names)[:60]}"
+            )
+        for name in ("base", "ranges"):
+            if not isinstance(values[name], dict):
+                raise ValueError(f"{name} of sweep.json must be an object, got {shown(values[name])}")
+        check_names(values["base"], "base of sweep.json")
         began = values.pop("scenario_hash")
         base = TrainConfig(**values.pop("base") | {"scenario": str(folder / "scenario.toml")})
         if base.world.hash != began:
-            raise ValueError(f"scenario.toml must be as the sweep began, of hash {began!r}, got {base.world.hash}")
+            must = f"as the sweep began, of hash {shown(began)}"
+            raise ValueError(f"scenario.toml must be {must}, got {base.world.hash}")
         return SweepConfig(base=base, ranges=ranges_from(values.pop("ranges")), **values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(f"folder {folder} holds no sweep to resume: {one_line(error, 300)}") from None
 
 
@@ -397,7 +407,7 @@ def _write_best(study: optuna.Study, folder: Path, config: SweepConfig) -> None:
         world = given if given in scenario_ids() else str((folder / "scenario.toml").resolve())
         values = asdict(config.base) | {"scenario": world} | best.params
         lines = [f"# trial {best.number}, {MEASURE} {best.value:.6g} over {config.episodes} episodes"]
-        lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
         write_atomically(folder / "best.toml", "\n".join(lines) + "\n")
 
 
