@@ -21,8 +21,8 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 train: $(STAMP)
-	$(BIN)/spiral train --scenario baseline-v0 --algo es --reward-mode cooperative --out $(RUN) --max-seconds 480 $(if $(wildcard $(RUN)/config.json),--resume)
-	$(BIN)/spiral evaluate --scenario baseline-v0 --compare uniform,status_quo,scripted,$(RUN) --episodes 100
+	$(BIN)/spiral train --out $(RUN) $(if $(wildcard $(RUN)/config.json),--resume,--config train/baseline-v0-es.toml)
+	$(BIN)/spiral evaluate --compare uniform,status_quo,scripted --compare $(RUN) --episodes 100
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow" -n 2

@@ -17,5 +17,7 @@ def plot(run: Annotated[Path, typer.Argument(help="The run's folder.")], as_json
         raise ValueError(f"run must be the folder of a trained run, got {run}")
     from spiral_env.training.runs.plot import plot_run
 
-    files = [str(path) for path in plot_run(run)]
-    emit(as_json, {"files": files}, "\n".join(files))
+    drawn = plot_run(run)
+    files = [str(path) for path in drawn.files]
+    data = {"files": files, "unlike_average_firm": drawn.unlike_average_firm}
+    emit(as_json, data, "\n".join([*files, drawn.words]))

@@ -141,18 +141,19 @@ def _end(folder: Path, config: TrainConfig, now: Status, as_json: bool, why: str
     if why is not None:
         lines.append(f"the run {why}" + ("" if now.finished else f"; go on with: {_again(folder)}"))
     lines.append(moved_words(share))
-    lines.append(
-        f"next: {_command('evaluate', '--scenario', _world(folder, config), '--compare', f'status_quo,{folder}')}"
-    )
+    teams = ("--compare", "status_quo", "--compare", str(folder))
+    lines.append(f"next: {_command('evaluate', '--scenario', _world(folder, config), *teams)}")
     lines.append(f"      {_command('plot', str(folder))}")
     emit(as_json, data, "\n".join(lines))
 
 
 def _world(folder: Path, config: TrainConfig) -> str:
     """How a command names the run's world: by its id where that is one of ours."""
-    from spiral_env.scenarios import scenario_ids
+    from spiral_env.scenarios import load_scenario, scenario_ids
 
-    return config.world.id if config.world.id in scenario_ids() else str(folder / "scenario.toml")
+    world = config.world
+    ours = world.id in scenario_ids() and load_scenario(world.id).hash == world.hash
+    return world.id if ours else str(folder / "scenario.toml")
 
 
 def _again(folder: Path) -> str:

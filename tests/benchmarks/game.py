@@ -29,6 +29,7 @@ from spiral_env.files import write_atomically
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 
+RECIPE = Path(__file__).parents[2] / "train" / "baseline-v0-es.toml"
 MODES = ("cooperative", "selfish", "mixed")
 EDGES = ("edge_aggregation_governance", "edge_governance_value", "edge_value_aggregation")
 VALUE, HEIGHT = "ecosystem_value", "spiral_height"
@@ -43,9 +44,9 @@ def train_all(folder: Path, seeds: int, options: list[str], jobs: int) -> Runs:
     def one(job: tuple[str, int]) -> None:
         mode, seed = job
         out = runs[mode][seed]
-        command = [sys.executable, "-m", "spiral_env", "train", "--json", "--algo", "es", "--out", str(out)]
+        command = [sys.executable, "-m", "spiral_env", "train", "--json", "--out", str(out)]
+        command += ["--resume"] if (out / "config.json").exists() else ["--config", str(RECIPE)]
         command += ["--reward-mode", mode, "--seed", str(seed), "--max-seconds", "36000", "--set", "env_threads=1"]
-        command += ["--resume"] if (out / "config.json").exists() else []
         subprocess.run([*command, *options], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
         print(f"trained {out}", file=sys.stderr, flush=True)
 

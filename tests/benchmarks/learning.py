@@ -26,10 +26,12 @@ from tests.benchmarks.timing import median_seconds
 
 __all__ = ["race", "trainers"]
 
+RECIPES = Path(__file__).parents[2] / "train"
+
 
 def trainers(rounds: int = 3) -> dict[str, float]:
-    """Agent-steps a second with 128 ecosystems (4 epochs), and ratios to the limits and to stable-baselines3."""
-    config = TrainConfig(num_envs=128)
+    """Agent-steps a second by the recipe of ippo (4 epochs), and ratios to the limits and to stable-baselines3."""
+    config = load_config(RECIPES / "baseline-v0-ippo.toml")
     ippo = Trainer(config, LocalCritic, central=False)
     mappo = Trainer(config, CentralCritic, central=True)
     functions: dict[str, Callable[[], Any]] = {"ippo": ippo.iterate, "mappo": mappo.iterate}
@@ -170,7 +172,8 @@ def _seconds_to(algo: str, target: float, limit: float) -> tuple[float, float]:
         seen.append(figures.get("outcome/ecosystem_value", float("-inf")))
         return seen[-1] >= target
 
-    config = load_config(None, {"algo": algo, "max_seconds": limit, "checkpoint_seconds": 1e6})
+    values = {"reward_mode": "mixed", "max_seconds": limit, "checkpoint_seconds": 1e6}
+    config = load_config(RECIPES / f"baseline-v0-{algo}.toml", values)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         train(config, Path(folder) / "run", report=reached)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from spiral_env.agents import load_policy
 from spiral_env.agents.checkpoint import read_policy
 from spiral_env.evaluation import EpisodeTable, run_episodes
 from spiral_env.files import write_atomically
 from spiral_env.roles import LEVERS, ROLES
+from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.training.runs.folder import progress_rows
+from spiral_env.training.runs.moved import moved_words, unlike_average
 
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
-
-__all__ = ["plot_run"]
+__all__ = ["Pictures", "plot_run"]
 
 _REFERENCES = {"uniform": "#999999", "status_quo": "#e69f00", "scripted": "#0072b2"}
 _NAMES = {"uniform": "uniform", "status_quo": "average firm", "scripted": "scripted"}
@@ -29,35 +27,57 @@ _THIRDS = ("#d0d7de", "#7aa6c2", "#1f4e79")
 _CURVES = {"ecosystem_value": "ecosystem value, k$ a month", "spiral_height": "spiral height, levels"}
 
 
-def plot_run(folder: Path, episodes: int = 50) -> list[Path]:
-    """Write ``learning_curve.png`` and ``lever_use.png`` into the run's folder; returns their paths.
+class Pictures(NamedTuple):
+    """What was drawn.
+
+    Attributes:
+        files: paths of the pictures.
+        unlike_average_firm: share of the greedy policy's decisions that are not the average firm's.
+        words: that, as a line for people.
+    """
+
+    files: list[Path]
+    unlike_average_firm: float
+    words: str
+
+
+def plot_run(folder: Path, episodes: int = 50) -> Pictures:
+    """Write ``learning_curve.png`` and ``lever_use.png`` into the run's folder.
 
     Raises:
         ValueError: the folder holds no run.
     """
-    _, header = read_policy(folder)
-    scenario = str(header.get("scenario", "baseline-v0"))
+    world = _world(folder)
     rows = _progress(folder)
     names = (*_REFERENCES, str(folder))
-    tables = {n: run_episodes(scenario, {r: load_policy(n, r) for r in ROLES}, episodes) for n in names}
-    references = {name: tables[name] for name in _REFERENCES}
-    curve, use = _learning_curve(rows, references, scenario), _lever_use(tables[str(folder)], scenario)
-    return [_save(curve, folder / "learning_curve.png"), _save(use, folder / "lever_use.png")]
+    tables = {n: run_episodes(world, {r: load_policy(n, r) for r in ROLES}, episodes) for n in names}
+    references, own = {name: tables[name] for name in _REFERENCES}, tables[str(folder)]
+    moved = unlike_average(own)
+    words = moved_words(moved, episodes)
+    curve, use = _learning_curve(rows, references, world.id, episodes), _lever_use(own, world.id, words)
+    files = [_save(curve, folder / "learning_curve.png"), _save(use, folder / "lever_use.png")]
+    return Pictures(files, moved, words)
+
+
+def _world(folder: Path) -> Scenario:
+    """The run's own world; of a checkpoint alone, the one it names."""
+    _, header = read_policy(folder)
+    own = folder / "scenario.toml"
+    return load_scenario(own if own.exists() else str(header.get("scenario", "baseline-v0")))
 
 
 def _progress(folder: Path) -> dict[str, np.ndarray]:
-    try:
-        with (folder / "progress.csv").open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["ecosystem_value"]]
-    except (OSError, KeyError) as error:
-        raise ValueError(f"run folder {folder} has no readable progress.csv: {error}") from None
+    rows = [row for row in progress_rows(folder) if row["ecosystem_value"] and row["spiral_height"]]
     if not rows:
         raise ValueError(f"run folder {folder} has no finished episode to plot")
     return {name: np.array([float(row[name]) for row in rows]) for name in ("agent_steps", *_CURVES)}
 
 
-def _learning_curve(rows: Mapping[str, np.ndarray], references: Mapping[str, EpisodeTable], scenario: str) -> Figure:
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+def _learning_curve(
+    rows: Mapping[str, np.ndarray], references: Mapping[str, EpisodeTable], scenario: str, episodes: int
+) -> Figure:
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    axes = figure.subplots(1, 2)
     for axis, (name, label) in zip(axes, _CURVES.items(), strict=True):
         axis.plot(rows["agent_steps"] / 1e6, rows[name], color="#d55e00", label="in training", linewidth=1.8)
         for reference, colour in _REFERENCES.items():
@@ -68,12 +88,15 @@ def _learning_curve(rows: Mapping[str, np.ndarray], references: Mapping[str, Epi
         axis.grid(alpha=0.25)
         axis.set_ylim(bottom=0)
         axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False)
-    figure.suptitle(f"Learning on {scenario} (dashed: mean of 50 episodes of teams that do not learn)", fontsize=11)
+    figure.suptitle(
+        f"Learning on {scenario} (dashed: mean of {episodes} episodes of teams that do not learn)", fontsize=11
+    )
     return figure
 
 
-def _lever_use(table: EpisodeTable, scenario: str) -> Figure:
-    figure, axes = plt.subplots(2, 2, figsize=(11, 5.6), layout="constrained")
+def _lever_use(table: EpisodeTable, scenario: str, words: str) -> Figure:
+    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    axes = figure.subplots(2, 2)
     for axis, role in zip(axes.flat, ROLES, strict=True):
         names = [lever.name.replace("_", " ") for lever in LEVERS[role]]
         left = np.zeros(len(names))
@@ -88,13 +111,12 @@ def _lever_use(table: EpisodeTable, scenario: str) -> Figure:
     axes[1, 1].set_xlabel("share of decisions")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(f"Lever use of the trained team on {scenario}", fontsize=11)
+    figure.suptitle(f"Lever use of the trained team on {scenario}\n{words}", fontsize=11)
     return figure
 
 
 def _save(figure: Figure, path: Path) -> Path:
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=130, format="png")
-    plt.close(figure)
     write_atomically(path, drawn.getvalue())
     return path
