@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from spiral_env.core.state import capacity_for, state_dtype
+from spiral_env.roles import NUM_LEVERS
 from tests.bad_inputs.policy_files import FILES, TEXTS, Spoil
 
 CONFIG, STATE, LOG, WORLD = "config.json", "state.safetensors", "progress.csv", "scenario.toml"
@@ -61,7 +62,7 @@ def _record(name: str, value: Any, folder: Path) -> None:
     """A field of the first ecosystem, all of it."""
     tensors, counters = state(folder)
     tensors["env.states"] = tensors["env.states"].copy()
-    tensors["env.states"].view(state_dtype(capacity_for(8, 12)))[name][0] = value
+    tensors["env.states"].view(state_dtype(capacity_for(8, 12), tuple(NUM_LEVERS.items())))[name][0] = value
     _store(folder, tensors, counters)
 
 
