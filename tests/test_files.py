@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,17 @@ def check_is_refused(path: Path) -> bool:
     return len(str(caught.value)) < 600
 
 
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Newer Pythons warn where other tests left threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def _as_nobody(function: Any, path: Path) -> str:
     """What a call says in a child process without privileges."""
     reader, writer = os.pipe()
-    child = os.fork()
+    child = _fork()
     if child == 0:
         os.setgid(65534)
         os.setuid(65534)
@@ -207,7 +215,7 @@ def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
-    child = os.fork()
+    child = _fork()
     if child == 0:
         files.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         write_atomically(tmp_path / "file", "half")
