@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -107,8 +108,9 @@ def _plan(folder: Path, config: TrainConfig, resume: bool) -> str:
     count = config.num_iterations
     title = f"{'going on with' if resume else 'training'} {config.algo} on {config.world.id} in {folder}"
     size = f"{count:,} {unit}{'s' * (count != 1)} of {each:,} agent-steps"
-    nearest = "" if count * each == config.timesteps else f" (nearest to {config.timesteps:,})"
-    return f"{title}\n{size}, {count * each:,} in all{nearest}; at most {config.max_seconds:g} s"
+    exact = count * each == config.timesteps
+    nearest = "" if exact else f"\n{config.timesteps:,} were asked for; the nearest whole {unit} ends the run"
+    return f"{title}\n{size}: {count * each:,} in all, at most {config.max_seconds:g} s{nearest}"
 
 
 @contextmanager
@@ -141,19 +143,21 @@ def _end(folder: Path, config: TrainConfig, now: Status, as_json: bool, why: str
     if why is not None:
         lines.append(f"the run {why}" + ("" if now.finished else f"; go on with: {_again(folder)}"))
     lines.append(moved_words(share))
-    teams = ("--compare", "status_quo", "--compare", str(folder))
-    lines.append(f"next: {_command('evaluate', '--scenario', _world(folder, config), *teams)}")
+    lines.append(f"next: {_compare(folder, config)}")
     lines.append(f"      {_command('plot', str(folder))}")
     emit(as_json, data, "\n".join(lines))
 
 
-def _world(folder: Path, config: TrainConfig) -> str:
-    """How a command names the run's world: by its id where that is one of ours."""
+def _compare(folder: Path, config: TrainConfig) -> str:
+    """The command that scores the run in its own world, which is named by its id where that is one of ours."""
     from spiral_env.scenarios import load_scenario, scenario_ids
 
-    world = config.world
+    world, text = config.world, str(folder)
     ours = world.id in scenario_ids() and load_scenario(world.id).hash == world.hash
-    return world.id if ours else str(folder / "scenario.toml")
+    named = () if ours and world.id == "baseline-v0" else ("--scenario", world.id if ours else f"{text}/scenario.toml")
+    plain = re.fullmatch(r"[\w./-]+", text) is not None
+    teams = ("--compare", f"status_quo,{text}") if plain else ("--compare", "status_quo", "--compare", text)
+    return _command("evaluate", *named, *teams)
 
 
 def _again(folder: Path) -> str:
