@@ -326,9 +326,10 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         """An exact copy of the episode, for planning; give it to ``restore``."""
         if self._episode < 0:
             raise RuntimeError("snapshot() needs a reset() first")
+        states, params = self.engine.save()
         return {
-            "state": self.engine.states.copy(),
-            "params": self.engine.params.copy(),
+            "state": states,
+            "params": params,
             "scalars": self.engine.scalars.copy(),
             "vectors": self.engine.vectors.copy(),
             "agents": list(self.agents),

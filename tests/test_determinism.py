@@ -88,6 +88,65 @@ def test_a_restored_snapshot_goes_on_exactly_and_is_not_worn_out() -> None:
     assert list(months_of(other, 7, first=23)) == ahead
 
 
+def test_a_snapshot_before_the_first_reset_is_refused() -> None:
+    for env in (spiral_env.parallel_env(), spiral_env.vector_env()):
+        with pytest.raises(RuntimeError, match=r"snapshot\(\) needs a reset\(\) first"):
+            env.snapshot()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_smes": 7},
+        {"num_smes": 9},
+        {"max_cycles": 59},
+        {"scenario": "strict-privacy-v0"},
+        {"scenario": "fragmented-v0"},
+    ],
+)
+def test_a_snapshot_of_another_world_is_refused_and_leaves_no_trace(options: dict) -> None:
+    for make in (spiral_env.parallel_env, spiral_env.vector_env):
+        env, other = make(), make(**options)
+        env.reset(seed=3)
+        other.reset(seed=3)
+        before = env.engine.states.tobytes()
+        with pytest.raises((TypeError, ValueError)) as caught:
+            env.restore(other.snapshot())
+        assert "\n" not in str(caught.value)
+        assert env.engine.states.tobytes() == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("num_smes", 9, r"state field num_smes of row 0 must be in \[8, 8\], got 9"),
+        ("month", 10**9, "state field month of row 0 must be in"),
+        ("stage", 77, "state field stage of row 0 must be in"),
+        ("posture", 10**10, "state field posture of row 0 must be in"),
+        ("callee", 120, "state field callee of row 0 must be in"),
+        ("num_open", 100_000, "state field num_open of row 0 must be in"),
+        ("calls_end", 0, "state field"),
+        ("trust", np.nan, "state field trust of row 0 must be in .* got nan"),
+        ("sme_revenue", 0.0, "state field sme_revenue of row 0 must be in"),
+        ("done", 1, "state field done must be 1 exactly where"),
+        ("patched", 200, "state field patched must be how many"),
+    ],
+)
+def test_a_damaged_record_is_named_by_its_field_also_in_a_pickle(field: str, value: float, message: str) -> None:
+    env = spiral_env.parallel_env()
+    env.reset(seed=3)
+    list(months_of(env, 7, count=9))
+    saved = env.snapshot()
+    saved["state"][field] = value
+    if field == "calls_end":
+        saved["state"][field][:, 0] = 40
+    with pytest.raises(ValueError, match=message):
+        env.restore(saved)
+    env.engine.states[:] = saved["state"]
+    with pytest.raises(ValueError, match=message):
+        pickle.loads(pickle.dumps(env))
+
+
 def test_a_restored_snapshot_gives_the_observations_of_that_month() -> None:
     env = spiral_env.parallel_env()
     env.reset(seed=5)

@@ -170,6 +170,10 @@ class Engine:
         chosen = self._all if mask is None else mask
         self._run(observe_rows, self.states, self.params, self.summary, self.observed, chosen)
 
+    def save(self) -> tuple[np.ndarray, np.ndarray]:
+        """Copies of ``states`` and ``params``, for ``load``."""
+        return _copied(self.states), _copied(self.params)
+
     def load(self, states: np.ndarray, params: np.ndarray) -> None:
         """Take over records ``[E]`` of this world from outside, checked before a kernel reads them, and observe them.
 
@@ -182,9 +186,10 @@ class Engine:
                 raise TypeError(f"{name} must be an array of records of this world's size, got {shown(given)}")
             if given.shape != own.shape:
                 raise ValueError(f"{name} must have shape {own.shape}, got {given.shape}")
+        states, params = np.ascontiguousarray(states), np.ascontiguousarray(params)
         self._check(states, params)
-        self.states[:] = states
-        self.params[:] = params
+        self.states.view(np.int64)[:] = states.view(np.int64)
+        self.params.view(np.int64)[:] = params.view(np.int64)
         self.observe()
 
     def _check(self, states: np.ndarray, params: np.ndarray) -> None:
@@ -198,6 +203,13 @@ class Engine:
     def close(self) -> None:
         """End the worker threads."""
         self._threads.close()
+
+
+def _copied(records: np.ndarray) -> np.ndarray:
+    """A copy word by word: NumPy's own goes field by field, and takes a hundred times as long."""
+    out = np.empty_like(records)
+    out.view(np.int64)[:] = records.view(np.int64)
+    return out
 
 
 def central_fields(num_smes: int, num_services: int) -> list[tuple[str, tuple[slice, ...]]]:
