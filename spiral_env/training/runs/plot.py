@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +19,11 @@ from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.training.runs.folder import progress_rows
 from spiral_env.training.runs.moved import moved_words, unlike_average
 
-__all__ = ["Pictures", "plot_run"]
+__all__ = ["TEAMS", "Pictures", "plot_run"]
 
 _REFERENCES = {"uniform": "#999999", "status_quo": "#e69f00", "scripted": "#0072b2"}
+TEAMS = len(_REFERENCES) + 1
+"""Teams that are played: those that do not learn, and the run's."""
 _NAMES = {"uniform": "uniform", "status_quo": "average firm", "scripted": "scripted"}
 _THIRDS = ("#d0d7de", "#7aa6c2", "#1f4e79")
 _CURVES = {"ecosystem_value": "ecosystem value, k$ a month", "spiral_height": "spiral height, levels"}
@@ -41,8 +43,10 @@ class Pictures(NamedTuple):
     words: str
 
 
-def plot_run(folder: Path, episodes: int = 50) -> Pictures:
+def plot_run(folder: Path, episodes: int = 50, progress: Callable[[int], None] | None = None) -> Pictures:
     """Write ``learning_curve.png`` and ``lever_use.png`` into the run's folder.
+
+    ``progress`` is told of the episodes played, ``episodes`` for each of ``TEAMS``.
 
     Raises:
         ValueError: the folder holds no run.
@@ -50,7 +54,7 @@ def plot_run(folder: Path, episodes: int = 50) -> Pictures:
     world = _world(folder)
     rows = _progress(folder)
     names = (*_REFERENCES, str(folder))
-    tables = {n: run_episodes(world, {r: load_policy(n, r) for r in ROLES}, episodes) for n in names}
+    tables = {n: run_episodes(world, {r: load_policy(n, r) for r in ROLES}, episodes, progress=progress) for n in names}
     references, own = {name: tables[name] for name in _REFERENCES}, tables[str(folder)]
     moved = unlike_average(own)
     words = moved_words(moved, episodes)
