@@ -241,6 +241,18 @@ def test_names_are_shown_as_they_are_written(title: str, tmp_path: Path) -> None
     assert spiral("scenarios", "show", str(world)).out.splitlines()[0] == f"town-v0: {title}"
 
 
+def test_a_traceback_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIRAL_ENV_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="role must be one of"):
+        spiral("info", "--role", "auditor")
+
+
+def test_a_fault_of_ours_is_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["spiral_env.commands.info"], "_role_info", lambda *_: [][0])
+    with pytest.raises(IndexError):
+        spiral("info", "--role", "it")
+
+
 def test_a_broken_checkpoint_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "policy.json").write_bytes(b"\x80\x04\x95")
     assert f"checkpoint {tmp_path / 'policy.json'} is no usable JSON" in refused("evaluate", "--sme", str(tmp_path))

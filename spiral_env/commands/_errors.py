@@ -25,7 +25,10 @@ _MISTAKES = (ValueError, TypeError, ImportError, OSError, RecursionError, Memory
 
 
 def exit_code(app: Any, arguments: Sequence[str] | None = None) -> int:
-    """Run ``app`` on ``arguments``, by default the process's own; what is left to raise is a fault of ours."""
+    """Run ``app`` on ``arguments``, by default the process's own; what is left to raise is a fault of ours.
+
+    With ``SPIRAL_ENV_TRACEBACK`` set a mistake raises, too.
+    """
     _write_what_can_be_encoded()
     try:
         code = app(arguments, prog_name="spiral", standalone_mode=False)
@@ -40,14 +43,11 @@ def exit_code(app: Any, arguments: Sequence[str] | None = None) -> int:
         return _closed()
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except ModuleNotFoundError as error:
-        return _refuse(_missing(error))
-    except _MISTAKES as error:
-        return _refuse(_words(error))
     except Exception as error:
-        if not hasattr(error, "format_message"):
+        text = _words(error)
+        if text is None or os.environ.get("SPIRAL_ENV_TRACEBACK"):
             raise
-        return _refuse(_usage(error))
+        return _refuse(text)
 
 
 def _write_what_can_be_encoded() -> None:
@@ -78,8 +78,14 @@ def _missing(error: ModuleNotFoundError) -> str:
     return str(error)
 
 
-def _words(error: BaseException) -> str:
-    """What went wrong, for people."""
+def _words(error: Exception) -> str | None:
+    """What went wrong, for people; None where it is no user's mistake."""
+    if hasattr(error, "format_message"):
+        return _usage(error)
+    if not isinstance(error, _MISTAKES):
+        return None
+    if isinstance(error, ModuleNotFoundError):
+        return _missing(error)
     if isinstance(error, RecursionError):
         return "the input is nested too deeply"
     if isinstance(error, MemoryError):
