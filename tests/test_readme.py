@@ -39,6 +39,22 @@ def test_every_spiral_command_runs_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "results/runs/short/learning_curve.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
+def test_the_first_training_visibly_learns(tmp_path: Path) -> None:
+    from spiral_env.agents import load_policy
+    from spiral_env.evaluation import run_episodes
+    from spiral_env.evaluation.statistics import mean_interval
+    from spiral_env.roles import ROLES
+    from spiral_env.training import load_config, train
+
+    (steps,) = re.findall(r"spiral train --out results/runs/short --timesteps (\d+)", TEXT)
+    run = train(load_config(None, {"timesteps": int(steps), "max_seconds": 3600.0}), tmp_path / "run")
+    teams = [{role: load_policy(spec, role) for role in ROLES} for spec in ("status_quo", str(run))]
+    average, trained = (run_episodes("baseline-v0", team, 100).metrics["ecosystem_value"] for team in teams)
+    assert mean_interval(trained).low > mean_interval(average).high
+    assert mean_interval(trained - average).low > 0.0
+
+
 def test_make_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for line in LINES:
