@@ -20,7 +20,7 @@ from spiral_env.evaluation.report import as_result, as_text, measure_interval
 from spiral_env.evaluation.statistics import bounded_interval, paired_difference, wilson_interval
 from spiral_env.metrics import METRICS, bounds
 from spiral_env.policy import StatusQuo
-from spiral_env.roles import ROLES
+from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import load_scenario
 from tests.test_checkpoint import _write
 
@@ -92,17 +92,15 @@ def test_no_interval_leaves_what_its_measure_can_be(name: str) -> None:
 
 @pytest.mark.parametrize("world", ["zero-threat-v0", "procedural-v0", "log4shell-v0"])
 def test_every_measure_lies_in_its_bounds(world: str) -> None:
-    for spec in ("uniform", "constant:0,0,0,0,0", "constant:1,1,1,1,1"):
+    for spec in ("uniform", "constant:0", "constant:1"):
         for name, values in run_episodes(world, _team(spec), 8).metrics.items():
             low, high = bounds(name)
             assert ((values >= low) & (values <= high)).all(), name
 
 
 def test_the_table_has_80_columns_and_says_everything() -> None:
-    long = "constant:0.333333333333,0.25,0.5,0.75,1"
-    teams = {
-        x: _team(x) for x in ("status_quo", "uniform", "scripted", long, *(f"constant:0,0,0,0,0.{k}" for k in range(8)))
-    }
+    long = "constant:0.33333333333333333333333333333333"
+    teams = {x: _team(x) for x in ("status_quo", "uniform", "scripted", long, *(f"constant:0.{k}" for k in range(8)))}
     for scenario, options in (("baseline-v0", {}), ("baseline-v0", {"num_smes": 200, "max_cycles": 2})):
         found = compare(scenario, teams, 2, **options)
         text = as_text(found, everything=True)
@@ -191,9 +189,9 @@ def test_options_change_what_is_played(capsys: pytest.CaptureFixture[str]) -> No
         (["--compare", "uniform,nobody"], "got 'nobody'"),
         (["--compare", "x" * 100_000], "policy must be"),
         (["--it", ""], "policy must be"),
-        (["--it", "constant:1,2,3"], "constant policy of it must be 5 numbers in [0, 1]"),
-        (["--it", "constant:nan,0,0,0,0"], "constant policy of it must be 5 numbers in [0, 1]"),
-        (["--it", f"constant:{'9' * 100_000}"], "constant policy of it must be 5 numbers in [0, 1]"),
+        (["--it", "constant:1,2,3"], f"constant policy of it must be {NUM_LEVERS['it']} numbers in [0, 1]"),
+        (["--it", "constant:nan,0,0,0,0"], f"constant policy of it must be {NUM_LEVERS['it']} numbers in [0, 1]"),
+        (["--it", f"constant:{'9' * 100_000}"], f"constant policy of it must be {NUM_LEVERS['it']} numbers in [0, 1]"),
         (["--episodes", "4000000000"], "episodes must be in [1, 1000000], got 4000000000"),
         (["--episodes", "0"], "--episodes"),
         (["--seed", "4294967295"], "seed must be in"),
@@ -235,9 +233,10 @@ def test_a_policy_that_has_not_moved_says_so(tmp_path: Path) -> None:
     tensors: dict[str, np.ndarray] = {}
     for role in ROLES:
         width = len(FEATURES[role])
-        bias = np.zeros((5, 3), dtype=np.float32)
-        bias[np.arange(5), np.rint(np.array(STATUS_QUO[role]) * 2).astype(int)] = 2.0
-        part = {"mean": np.zeros(width), "std": np.ones(width), "head.weight": np.zeros((15, width))}
+        levers = NUM_LEVERS[role]
+        bias = np.zeros((levers, 3), dtype=np.float32)
+        bias[np.arange(levers), np.rint(np.array(STATUS_QUO[role]) * 2).astype(int)] = 2.0
+        part = {"mean": np.zeros(width), "std": np.ones(width), "head.weight": np.zeros((3 * levers, width))}
         tensors |= {f"{role}.{name}": x for name, x in {**part, "head.bias": bias.ravel()}.items()}
     write_policy(tmp_path / "run", tensors, {"networks": "per_role", "layers": 0})
     run = str(tmp_path / "run")
@@ -252,7 +251,7 @@ def test_a_policy_that_has_not_moved_says_so(tmp_path: Path) -> None:
     half = {role: load_policy(run if role in ("it", "sme") else "uniform", role) for role in ROLES}
     (line,) = notes(compare("baseline-v0", {"half": half}, 2, max_cycles=3))
     assert line.startswith("team 1 (half): it and sme did in every episode what the average firm does")
-    middle = {role: load_policy("constant:0.5,0.5,0.5,0.5,0.5", role) for role in ROLES}
+    middle = {role: load_policy("constant:0.5", role) for role in ROLES}
     assert notes(compare("baseline-v0", {"middle": middle}, 2, max_cycles=3)) == []
     assert notes(compare("baseline-v0", {"status_quo": _team("status_quo"), "scripted": _team("scripted")}, 2)) == []
 

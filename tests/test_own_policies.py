@@ -24,13 +24,14 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = f"{ROOT / 'agents' / 'careful.py'}:Careful"
 GOOD = """
 import numpy as np
+from spiral_env.roles import NUM_LEVERS
 class Mine:
     def __init__(self, role):
         self.role = role
     def reset(self, keys):
         self.keys = keys
     def act(self, observation):
-        return np.full((*observation.shape[:2], 5), 0.25)
+        return np.full((*observation.shape[:2], NUM_LEVERS[self.role]), 0.25)
 def make(role):
     return Mine(role)
 number = 3

@@ -13,7 +13,7 @@ import pytest
 
 from spiral_env.evaluation import EpisodeTable, run_episodes
 from spiral_env.policy import StatusQuo, Uniform, ask_policy, episode_keys, reset_policy
-from spiral_env.roles import FEATURES, ROLES
+from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
 from spiral_env.single_role_env import SingleRoleEnv
 
 
@@ -61,16 +61,16 @@ class Answers:
 
     name = "answers"
 
-    def __init__(self, make: Callable[[tuple[int, ...]], Any]) -> None:
+    def __init__(self, make: Callable[[tuple[int, ...]], Any], role: str = "sme") -> None:
         """With the function."""
-        self.make = make
+        self.make, self.levers = make, NUM_LEVERS[role]
 
     def reset(self, keys: np.ndarray) -> None:
         """Nothing is remembered."""
 
     def act(self, observation: np.ndarray) -> Any:
         """Whatever the function makes."""
-        return self.make((*observation.shape[:2], 5))
+        return self.make((*observation.shape[:2], self.levers))
 
 
 def _team(role: str, policy: Any) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_partners_of_a_single_role_get_keys_and_copies() -> None:
     for seed in (11, None):
         np.testing.assert_array_equal(env.reset(seed=seed)[0], plain.reset(seed=seed)[0])
         for _ in range(5):
-            got, want = (x.step(np.ones(5, dtype=int)) for x in (env, plain))
+            got, want = (x.step(np.ones(NUM_LEVERS["it"], dtype=int)) for x in (env, plain))
             np.testing.assert_array_equal(got[0], want[0])
             assert got[1] == want[1]
     assert len(partner.keys) == 2
@@ -160,7 +160,7 @@ def test_a_partner_that_gives_no_efforts_is_named_in_a_batch_too() -> None:
     batch = gymnasium.make_vec("spiral_env/SingleRole-v0", num_envs=2, role="it", partners=partners)
     batch.reset(seed=0)
     with pytest.raises(ValueError, match=r"policy answers of sme must give efforts in \[0, 1\]"):
-        batch.step(np.ones((2, 5), dtype=int))
+        batch.step(np.ones((2, NUM_LEVERS["it"]), dtype=int))
 
 
 RIGHT: dict[str, Callable[[tuple[int, ...]], Any]] = {
@@ -185,9 +185,9 @@ WRONG: dict[str, tuple[Callable[[tuple[int, ...]], Any], str]] = {
     "infinite": (lambda shape: np.full(shape, np.inf), "got edge inf"),
     "above": (lambda shape: np.full(shape, 1.1), "got edge 1.1"),
     "below": (lambda shape: np.full(shape, -0.5), "got edge -0.5"),
-    "one lever": (lambda shape: np.eye(5)[None, :1] * 3.0, "got edge 3"),
-    "short": (lambda shape: np.full(shape, 0.5)[..., :4], "got shape (1, 1, 4)"),
-    "flat": (lambda shape: np.full(5, 0.5), "got shape (5,)"),
+    "one lever": (lambda shape: 3.0 * np.eye(shape[-1])[None, :1], "got edge 3"),
+    "short": (lambda shape: np.full(shape, 0.5)[..., :2], "got shape (1, 1, 2)"),
+    "flat": (lambda shape: np.full(7, 0.5), "got shape (7,)"),
     "number": (lambda shape: 0.5, "got shape ()"),
     "none": (lambda shape: None, "got NoneType of object"),
     "ragged": (lambda shape: [[[0.5] * 4, [0.5]]], "ValueError"),
@@ -206,7 +206,7 @@ def test_what_can_be_read_as_efforts_is(make: Callable[[tuple[int, ...]], Any]) 
     seen = np.zeros((2, 3, len(FEATURES["sme"])), dtype=np.float32)
     efforts = ask_policy(Answers(make), "sme", seen)
     assert efforts.dtype == np.float64
-    assert efforts.shape == (2, 3, 5)
+    assert efforts.shape == (2, 3, NUM_LEVERS["sme"])
     assert ((efforts >= 0.0) & (efforts <= 1.0)).all()
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from episodes import middle
 from test_worlds import world_seeds
 
 import spiral_env
 from spiral_env.metrics import HEADLINES
+from spiral_env.roles import MAX_LEVERS, NUM_LEVERS
 
 pytest.importorskip("stable_baselines3")
 
@@ -36,7 +38,7 @@ class Same:
         self.level = level
 
     def predict(self, observation: np.ndarray, state: Any = None, **_: Any) -> tuple[np.ndarray, Any]:
-        return np.full((len(observation), 5), self.level), state
+        return np.full((len(observation), MAX_LEVERS), self.level), state
 
 
 def _ppo(env: Any, **options: Any) -> PPO:
@@ -54,7 +56,7 @@ def test_make_vec_env_takes_the_id_and_its_rows_share_no_world() -> None:
     env.reset()
     found = world_seeds(env)
     for _ in range(2):
-        env.step(np.ones((4, 5), dtype=np.int64))
+        env.step(np.ones((4, NUM_LEVERS["it"]), dtype=np.int64))
     assert len(set(found + world_seeds(env))) == 8
 
 
@@ -68,7 +70,7 @@ def test_the_rows_of_copies_share_no_world(make: Any) -> None:
         for _ in range(2):
             found += world_seeds(env)
             for _ in range(2):
-                env.step(np.ones((16 * 11, 5), dtype=np.int64))
+                env.step(np.ones((16 * 11, MAX_LEVERS), dtype=np.int64))
     assert len(set(found)) == 64
 
 
@@ -89,7 +91,7 @@ def test_evaluation_gives_one_number_a_team_episode() -> None:
     plain = spiral_env.vector_env(num_envs=3, max_cycles=4, split="held_out", autoreset_mode="disabled")
     plain.reset(seed=0)
     for _ in range(4):
-        plain.step({role: np.ones((3, n, 5), dtype=np.int64) for role, n in plain.num_agents_of.items()})
+        plain.step(middle(plain))
     measures = plain.metrics()
     leaders = sum(measures[f"return_{role}"] for role in ("it", "business", "finance"))
     np.testing.assert_allclose(sorted(returns), sorted((leaders + 8 * measures["return_sme"]) / 11), rtol=1e-5)
@@ -119,7 +121,8 @@ def test_the_evaluation_callback_scores_teams_in_held_out_worlds(tmp_path: Path)
 def test_monitors_store_a_column_for_each_outcome(tmp_path: Path) -> None:
     rows = VecMonitor(SharedVecEnv(num_envs=2, max_cycles=2), str(tmp_path / "rows"), info_keywords=INFO_KEYWORDS)
     one = Monitor(gymnasium.make(ID, max_cycles=2), str(tmp_path / "one"), info_keywords=INFO_KEYWORDS)
-    for env, action in ((rows, np.ones((22, 5), dtype=np.int64)), (one, np.ones(5, dtype=np.int64))):
+    shapes = {rows: (22, MAX_LEVERS), one: (NUM_LEVERS["it"],)}
+    for env, action in ((x, np.ones(shape, dtype=np.int64)) for x, shape in shapes.items()):
         env.reset()
         for _ in range(2):
             env.step(action)

@@ -25,9 +25,9 @@ def load_policy(spec: str | os.PathLike[str], role: str) -> Policy:
     """The policy that ``spec`` names, for one role.
 
     Args:
-        spec: ``uniform``, ``status_quo``, ``scripted``; ``constant:`` and an effort a lever; the folder of a run or of
-            a trained policy; or the user's own class or function, called with the role, as ``module:name`` (looked for
-            in the working directory too) or ``path/file.py:name``.
+        spec: ``uniform``, ``status_quo``, ``scripted``; ``constant:`` and an effort for all levers or for each; the
+            folder of a run or of a trained policy; or the user's own class or function, called with the role, as
+            ``module:name`` (looked for in the working directory too) or ``path/file.py:name``.
         role: it, business, finance or sme.
 
     Raises:
