@@ -312,7 +312,7 @@ def test_the_search_climbs_to_the_best_constant_team_and_tells_how_far_it_is(mon
 def test_a_game_is_told_in_the_shape_of_an_evaluation(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    efforts = {role: (1.0, 1.0, 1.0, 1.0, 1.0) for role in ROLES}
+    efforts = {role: (1.0,) * NUM_LEVERS[role] for role in ROLES}
     monkeypatch.setattr(game, "best_constant", lambda *_, **__: game.ConstantTeam(efforts, 0.0, 1))
     run, out = _write(tmp_path / "[my] run"), tmp_path / "out.json"
     assert exit_code(app, ["game", str(run), "--episodes", "2", "--out", str(out)]) == 0

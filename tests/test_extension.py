@@ -217,6 +217,11 @@ def test_the_command_line_tells_of_both(extended: Path) -> None:
     shown = in_copy(extended, "-m", "spiral_env", "info", "--role", "sme")
     for word in ("awareness", "courses for all staff", "spending", "0.5 k$ of last month", "last_awareness"):
         assert word in shown
+    short = ("--scenario", "one-month-pool-v0")
+    assert "ecosystem_value" in in_copy(
+        extended, "-m", "spiral_env", "evaluate", *short, "--it", "uniform", "--episodes", "2"
+    )
+    assert in_copy(extended, "-m", "spiral_env", "rollout", *short, "--policy", "scripted")
 
 
 def test_the_recipes_of_contributing_are_these_lines() -> None:

@@ -20,8 +20,6 @@ def rollout(
     as_json: AsJson = False,
 ) -> None:
     """One episode as a monthly table."""
-    import numpy as np
-
     from spiral_env.files import check_writable, write_atomically
     from spiral_env.parallel_env import parallel_env
     from spiral_env.policy import ask_policy, episode_keys, reset_policy
@@ -38,7 +36,7 @@ def rollout(
         reset_policy(member, role, episode_keys([seed]))
     rows: list[dict[str, Any]] = []
     while env.agents:
-        efforts = np.concatenate([ask_policy(team[r], r, env.engine.observations[r])[0] for r in ROLES])
+        efforts = [row for r in ROLES for row in ask_policy(team[r], r, env.engine.observations[r])[0]]
         env.step(dict(zip(env.agents, efforts, strict=True)))
         rows.append(month_row(env.engine.states[0]))
     if out is not None:
