@@ -141,7 +141,7 @@ def test_a_stored_state_goes_on_with_the_same_networks_and_in_other_worlds(one_m
         ({"continuous": True}, "continuous must stay off with engine ray, got True"),
         ({"recurrent": "it"}, "recurrent must stay off with engine ray, got 'it'"),
         ({"device": "cuda"}, "device must be cpu with engine ray, got 'cuda'"),
-        ({"runners": 3}, "num_envs must be a multiple of runners 3, got 16"),
+        ({"runners": 3}, "num_envs must be a multiple of runners 3 with engine ray, got 16"),
     ],
 )
 def test_what_the_engine_cannot_do_is_refused(settings: dict[str, Any], line: str, tmp_path: Path) -> None:
