@@ -21,6 +21,7 @@ import spiral_env
 from spiral_env import calibration
 from spiral_env.evaluation.rollout import run_episodes
 from spiral_env.policy import StatusQuo, Uniform
+from spiral_env.roles import NUM_LEVERS
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.single_role_env import SingleRoleEnv
 from spiral_env.single_role_vector_env import SingleRoleVectorEnv
@@ -111,16 +112,19 @@ NO_SEED = (-1, 2**63, 2**70, 10**5000, *(x for x in NO_COUNT if x is not None an
 NO_SEEDS = ([1], [1, 2, 3], [1.5, 2], [True, 2], ["1", 2], [[1], [2]], [-1, 2], [2**63, 1], np.array([1.0, 2]), {1, 2})
 NO_OPTIONS = (5, "reset_mask", [1], True, np.array([True, True]), {"reset_mask"})
 NO_MASK = (5, "ab", [True], [1, 0], [True, False, True], [[True, False]], [None, True], np.ones(2), {}, {True, False})
+SME, IT = NUM_LEVERS["sme"], NUM_LEVERS["it"]
 NO_LEVELS = (
-    *(5, None, "11111", [], [1, 1, 1, 1], [1] * 6, [1.0] * 5, [1, 1, 1, 1, 3], [-1, 1, 1, 1, 1], [2**70, 1, 1, 1, 1]),
-    *([True] * 5, np.ones(5, dtype=np.bool_), ["1"] * 5, [None] * 5, [1j] * 5, [[1] * 5], np.ones((5, 1), dtype=int)),
-    *(np.full(5, NAN), np.array(["2024-01-01"] * 5, dtype="datetime64[D]"), {0, 1}, {}, [[1], [1, 2]], Unprintable()),
+    *(5, None, "11111", [], [1] * (SME - 1), [1] * (SME + 1), [1.0] * SME),
+    *([*[1] * (SME - 1), 3], [-1, *[1] * (SME - 1)], [2**70, *[1] * (SME - 1)], [[1] * SME], {0, 1}, {}, [[1], [1, 2]]),
+    *([True] * SME, np.ones(SME, dtype=np.bool_), ["1"] * SME, [None] * SME, [1j] * SME, np.ones((SME, 1), dtype=int)),
+    *(np.full(SME, NAN), np.array(["2024-01-01"] * SME, dtype="datetime64[D]"), Unprintable()),
 )
 NO_EFFORTS = (
-    *(0.5, None, "0.5", [], [0.5] * 4, [0.5] * 6, ["0.5"] * 5, [0.5j] * 5, [None] * 5, [NAN] * 5, [[0.5] * 5], {0.5}),
-    *(np.array(["2024-01-01"] * 5, dtype="datetime64[D]"), [decimal.Decimal(1)] * 5, np.full(5, "x"), Unprintable()),
+    *(0.5, None, "0.5", [], [0.5] * (IT - 1), [0.5] * (IT + 1), ["0.5"] * IT, [0.5j] * IT, [None] * IT, [NAN] * IT),
+    *(np.array(["2024-01-01"] * IT, dtype="datetime64[D]"), [decimal.Decimal(1)] * IT, np.full(IT, "x"), [[0.5] * IT]),
+    *({0.5}, Unprintable()),
 )
-NO_NUMBERED = (243, -1, 2**70, 1.0, NAN, "1", None, [1], True, 1j, np.array([1, 1]), {}, Unprintable())
+NO_NUMBERED = (3**IT, -1, 2**70, 1.0, NAN, "1", None, [1], True, 1j, np.array([1, 1]), {}, Unprintable())
 
 
 class Bench(NamedTuple):
@@ -145,13 +149,15 @@ def benches() -> dict[str, Bench]:
     rows = SingleRoleVectorEnv(num_envs=2)
     tuples = TupleEnv()
     made = {
-        "parallel_env": Bench(parallel, {a: np.ones(5, dtype=int) for a in parallel.possible_agents}, parallel.engine),
-        "vector_env": Bench(
-            batch, {r: np.ones((2, n, 5), dtype=int) for r, n in batch.num_agents_of.items()}, batch.engine
+        "parallel_env": Bench(
+            parallel, {a: np.ones_like(x.nvec) for a, x in parallel.action_spaces.items()}, parallel.engine
         ),
-        "SingleRoleEnv": Bench(single, np.full(5, 0.5), single.inner.engine),
+        "vector_env": Bench(
+            batch, {r: np.ones((2, n, NUM_LEVERS[r]), dtype=int) for r, n in batch.num_agents_of.items()}, batch.engine
+        ),
+        "SingleRoleEnv": Bench(single, np.full(IT, 0.5), single.inner.engine),
         "SingleRoleEnv, discrete": Bench(numbered, 7, numbered.inner.engine),
-        "SingleRoleVectorEnv": Bench(rows, np.ones((2, 5), dtype=int), rows.batch.engine),
+        "SingleRoleVectorEnv": Bench(rows, np.ones((2, IT), dtype=int), rows.batch.engine),
         "TupleEnv": Bench(tuples, [0] * tuples.n_agents, tuples.inner.engine),
     }
     for bench in made.values():
@@ -376,10 +382,16 @@ def unusual() -> Iterator[Case]:
         yield Case(f"vector_env.reset(seed={seeds!r})", partial(batch.env.reset, seed=seeds), "")
     for options in (None, {}, {"reset_mask": None}, {"reset_mask": [True, False]}, {"other": 1}):
         yield Case(f"vector_env.reset(options={options})", partial(batch.env.reset, options=options), "")
-    for action in ([1, 1, 1, 1, 1], (0, 0, 0, 0, 0), np.ones(5, dtype=np.int8), np.ones(10, dtype=np.uint64)[::2]):
+    for action in ([1] * SME, (0,) * SME, np.ones(SME, dtype=np.int8), np.ones(2 * SME, dtype=np.uint64)[::2]):
         joint = dict(reversed(_with(parallel.good, sme_3=action).items()))
         yield Case(f"parallel_env.step(sme_3: {action!r})", partial(parallel.env.step, joint), "")
-    for action in ([0, 0, 1, 1, 1], (0.5,) * 5, np.ones(5, dtype=np.float16), [1.0000001] * 5, [INF, -INF, 7, -7, 0.5]):
+    for action in (
+        [0, *[1] * (IT - 1)],
+        (0.5,) * IT,
+        np.ones(IT, dtype=np.float16),
+        [1.0000001] * IT,
+        [INF, -INF, *[-7] * (IT - 2)],
+    ):
         yield Case(f"SingleRoleEnv.step({action!r})", partial(made["SingleRoleEnv"].env.step, action), "")
     for action in (7, np.int64(7), np.array(7), np.uint8(242)):
         yield Case(f"SingleRoleEnv.step({action!r})", partial(made["SingleRoleEnv, discrete"].env.step, action), "")
