@@ -62,6 +62,10 @@ _SOLVED = ("aim", "appetite", "start_value", "scale_it", "scale_business", "scal
 _DEFAULTS = {x.name: x.default for x in PARAMETERS}
 
 
+_UNSEEN = Interval(math.nan, math.nan, math.nan)
+"""Measured where a scenario leaves nothing to measure: never in its target."""
+
+
 class Fact(NamedTuple):
     """One fact the simulator must show."""
 
@@ -339,12 +343,14 @@ def _ranking_facts(engine: Engine) -> list[Fact]:
         cvss_led: list[float] = []
         for s in engine.states[:256]:
             n = int(s.num_open)
+            if n == 0:
+                continue
             epss, cvss, rank = s.v_epss[:n], s.v_cvss[:n], s.v_rank[:n]
             take = max(1, round(effort * n))
             for ranking, into in ((1.0, epss_led), (0.0, cvss_led)):
                 score = np.array([priority(ranking, c, x) for c, x in zip(cvss, rank, strict=True)])
                 into.append(epss[np.argsort(-score)[:take]].sum() / epss.sum())
-        ratio = _ratio_interval(np.array(epss_led), np.array(cvss_led))
+        ratio = _ratio_interval(np.array(epss_led), np.array(cvss_led)) if epss_led else _UNSEEN
         out.append(Fact("4", f"coverage EPSS-led / CVSS-led at {effort:.0%} effort", 2.0, math.inf, ratio))
     return out
 
@@ -377,10 +383,12 @@ def _market_facts(drawn: _Drawn) -> list[Fact]:
     out = []
     for k, (name, (mean, sd)) in enumerate(MARKET.items()):
         x = returns[stress == k]
-        interval = mean_interval(x)
+        interval, volatility = _UNSEEN, _UNSEEN
+        if len(x):
+            half = 1.96 / math.sqrt(2.0 * len(x)) * x.std()
+            interval = mean_interval(x)
+            volatility = Interval(float(x.std()), float(x.std() - half), float(x.std() + half))
         out.append(Fact("7", f"market mean, {name}", 0.9 * mean, 1.1 * mean, interval))
-        half = 1.96 / math.sqrt(2.0 * len(x)) * x.std()
-        volatility = Interval(float(x.std()), float(x.std() - half), float(x.std() + half))
         out.append(Fact("7", f"market volatility, {name}", 0.9 * sd, 1.1 * sd, volatility))
     return out
 
@@ -401,9 +409,11 @@ def _severity_facts(drawn: _Drawn) -> list[Fact]:
     total = drawn.cvss.sum()
     out = []
     for (name, target), count in zip(SEVERITY.items(), drawn.cvss, strict=True):
-        share = float(count / total)
-        half = 1.96 * math.sqrt(share * (1.0 - share) / total)
-        measured = Interval(share, share - half, share + half)
+        measured = _UNSEEN
+        if total > 0.0:
+            share = float(count / total)
+            half = 1.96 * math.sqrt(share * (1.0 - share) / total)
+            measured = Interval(share, share - half, share + half)
         out.append(Fact("9", f"severity {name} of arrivals", target - 0.02, target + 0.02, measured))
     return out
 

@@ -154,3 +154,28 @@ def test_solving_tells_how_far_it_is_and_ends_at_all() -> None:
 def test_a_world_without_attacks_cannot_be_solved() -> None:
     with pytest.raises(ValueError, match="scenario must have attacks"):
         calibration.solve("zero-threat-v0", 2)
+
+
+@pytest.mark.parametrize(
+    "params", [{"arrival_rate": 0.0, "backlog_open": 0.0}, {"market_stay": (1.0, 1.0), "market_start_calm": 1.0}]
+)
+def test_what_a_scenario_leaves_unseen_is_no_fact(params: dict) -> None:
+    scenario = load_scenario("baseline-v0")
+    measured = facts(scenario.model_copy(update={"params": {**scenario.params, **params}}), 2)
+    unseen = [fact for fact in measured if np.isnan(fact.measured.mean)]
+    assert unseen
+    assert not any(fact.ok for fact in unseen)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"arrival_rate": 0.0}, "scenario must have vulnerabilities for its backlog to be solved"),
+        ({"start_risk": 0.0}, "start_risk must be above 0 for the appetite to be solved"),
+        ({"attacks": 0.0}, "scenario must have attacks for its aim to be solved"),
+    ],
+)
+def test_a_scenario_that_leaves_nothing_to_solve_for_is_named(params: dict, message: str) -> None:
+    scenario = load_scenario("baseline-v0")
+    with pytest.raises(ValueError, match=message):
+        solve(scenario.model_copy(update={"params": {**scenario.params, **params}}), 2)
