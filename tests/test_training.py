@@ -19,11 +19,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from spiral_env.evaluation import run_episodes
-<<<<<<< Updated upstream
 from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
-=======
-from spiral_env.roles import FEATURES, ROLES
->>>>>>> Stashed changes
 from spiral_env.simulator.engine import Engine
 from spiral_env.training import TrainConfig, hyperparameters, load_config, parse_override, train
 from spiral_env.training.runs.config import ALGOS
@@ -118,11 +114,7 @@ def test_a_trained_checkpoint_plays_the_actions_of_the_networks_mode(policy: str
             modes = group.model.policy.get_distribution(group.tensor(group.rows(trainer.seen))).mode().numpy()
         for role, want in trainer._by_role(group, modes).items():
             played = load_policy(str(tmp_path), role).act(trainer.seen[role][..., : len(FEATURES[role])])
-<<<<<<< Updated upstream
             assert np.array_equal(played * 2.0, want[..., : NUM_LEVERS[role]]), (name, role)
-=======
-            assert np.array_equal(played * 2.0, want), (name, role)
->>>>>>> Stashed changes
     trainer.close()
 
 
