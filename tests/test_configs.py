@@ -11,6 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spiral_env.agents import load_policy
+from spiral_env.agents.checkpoint import read_policy
+from spiral_env.evaluation import run_episodes
+from spiral_env.evaluation.statistics import mean_interval
+from spiral_env.roles import ROLES
 from spiral_env.training import ALGOS, TrainConfig, load_config, parse_override, train
 from spiral_env.training.runs import demands
 from spiral_env.training.runs.config import check_names, hyperparameters
@@ -179,3 +184,12 @@ def test_make_and_the_benchmarks_train_by_recipes_that_are_there() -> None:
         used = set(re.findall(r"baseline-v0-[\w-]+\.toml", (ROOT / user).read_text()))
         assert used, user
         assert used <= names
+
+
+def test_the_trained_team_plays_and_its_card_names_its_world() -> None:
+    folder = ROOT / "agents" / "baseline-v0-es"
+    _, header = read_policy(folder)
+    assert f"`{header['scenario_hash']}`" in (folder / "README.md").read_text()
+    teams = [{role: load_policy(spec, role) for role in ROLES} for spec in ("status_quo", str(folder))]
+    average, trained = (run_episodes(header["scenario"], team, 20).metrics["ecosystem_value"] for team in teams)
+    assert mean_interval(trained - average).low > 0.0
