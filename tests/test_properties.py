@@ -321,6 +321,20 @@ def test_a_spill_never_exceeds_certainty() -> None:
     assert engine.states["sme_probability"].max() > 0.5
 
 
+def test_shares_stay_shares_where_a_lever_falls_and_published_shares_add_to_more_than_one() -> None:
+    falling = {"security_release": (1e4, 24.0, 1e-3), "platform_cash": 1e6, "treasury_cash": 1e6}
+    sharp = {"detect_outside": 0.999, "asset_protection": 1.0, "class_share": (0.3505, 0.1505, 0.4005, 0.1005)}
+    engine = opened(world(max_cycles=600, privacy_strictness=20.0, **falling, **sharp), range(4))
+    for _ in range(24):
+        engine.step(np.zeros((4, engine.num_agents, MAX_LEVERS)))
+        s = engine.states
+        assert (s["release_effort"] == 1.0).all()
+        assert (s["detection"] <= 1.0).all()
+        assert (s["incident_probability"] >= 0.0).all()
+        assert (s["privacy_fine"] >= 0.0).all()
+    assert s["detection"].max() > 0.99
+
+
 # -- privacy accountant -----------------------------------------------------------------------------------------------
 
 
