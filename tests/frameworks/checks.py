@@ -124,6 +124,13 @@ def all_distinct(worlds: Sequence[int], split: str, at_least: int) -> None:
     assert all(low <= seed < high for seed in worlds)
 
 
+def learned_then_judged(worlds: Sequence[int], learned: int, judged: int) -> None:
+    """An example opened at least ``learned`` training worlds, then at least ``judged`` held-out ones, none twice."""
+    turn = next(i for i, seed in enumerate(worlds) if seed < TRAIN_SEEDS[0])
+    all_distinct(worlds[:turn], "train", learned)
+    all_distinct(worlds[turn:], "held_out", judged)
+
+
 def speeds(
     routes: Mapping[str, Callable[[], int]], rounds: int = 5, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:

@@ -13,9 +13,8 @@ from tianshou.env import DummyVectorEnv
 from tianshou.utils import TensorboardLogger
 from torch.utils.tensorboard import SummaryWriter
 
-from frameworks.checks import Ran, Record, all_distinct, replay, run_example, speeds, worlds_opened
+from frameworks.checks import Ran, Record, all_distinct, learned_then_judged, replay, run_example, speeds, worlds_opened
 from spiral_env.metrics import HEADLINES
-from spiral_env.scenarios.seeds import TRAIN_SEEDS
 
 FRAMEWORK = {"title": "tianshou", "package": "tianshou", "adapter": "spiral_env.adapters.tianshou"}
 AGENTS = 11
@@ -44,9 +43,7 @@ def test_the_example_trains_every_role(record: Record, ran: Ran) -> None:
 
 
 def test_the_example_trains_in_worlds_of_their_own_that_its_evaluation_does_not_see(ran: Ran) -> None:
-    opened = ran.names["opened"]
-    all_distinct([seed for seed in opened if seed >= TRAIN_SEEDS[0]], "train", 8)
-    all_distinct([seed for seed in opened if seed < TRAIN_SEEDS[0]], "held_out", 4)
+    learned_then_judged(ran.names["opened"], 8, 4)
 
 
 def test_seeded_copies_share_no_world(ran: Ran) -> None:

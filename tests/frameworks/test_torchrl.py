@@ -14,11 +14,20 @@ from torchrl.modules import MLP, NormalParamExtractor, ProbabilisticActor
 from torchrl.record.loggers import CSVLogger
 
 import spiral_env
-from frameworks.checks import Record, all_distinct, episodes, replay, run_example, speeds, worlds_opened
+from frameworks.checks import (
+    Record,
+    all_distinct,
+    episodes,
+    learned_then_judged,
+    replay,
+    run_example,
+    speeds,
+    worlds_opened,
+)
 from spiral_env.adapters.torchrl import SpiralEnv, outcomes
 from spiral_env.metrics import HEADLINES, METRICS
 from spiral_env.roles import NUM_LEVERS, ROLES
-from spiral_env.scenarios.seeds import TRAIN_SEEDS, row_seeds
+from spiral_env.scenarios.seeds import row_seeds
 
 FRAMEWORK = {"title": "TorchRL", "package": "torchrl", "adapter": "spiral_env.adapters.torchrl"}
 MODES = ("multi_discrete", "discrete", "continuous")
@@ -57,9 +66,7 @@ def test_the_example_trains(record: Record) -> None:
             "torchrl", weights=lambda names: (names["policy"], dict(names["losses"].named_parameters()))[1]
         )
     record.trained(ran.before, ran.after)
-    judged = opened.index(next(seed for seed in opened if seed < TRAIN_SEEDS[0]))
-    all_distinct(opened[:judged], "train", 5 * 16)
-    all_distinct(opened[judged:], "held_out", 16)
+    learned_then_judged(opened, 5 * 16, 16)
     assert ran.names["scores"]["ecosystem_value"] > 0.0
 
 
