@@ -240,7 +240,7 @@ def _trials(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_sweep_over_ray_gives_the_trials_of_a_local_one(tmp_path: Path) -> None:
     base = load_config(None, {"num_envs": 8, "num_steps": 20, "minibatches": 2, "timesteps": 8 * 20 * 11 * 2})
-    asked = SweepConfig(base, {"learning_rate": Span(1e-4, 1e-2, log=True)}, trials=2, episodes=4)
+    asked = SweepConfig(base, {"learning_rate": Span(2e-2, 1e-1, log=True)}, trials=2, episodes=4)
     sweep(tmp_path / "local", asked)
     with cluster(cpus=2):
         sweep(tmp_path / "ray", asked, spread=fan_out)
