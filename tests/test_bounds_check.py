@@ -42,7 +42,7 @@ for _ in range(20):
     env.step(draw())
 saved, tally = env.snapshot(), {"refused": 0, "run": 0}
 wild = (-1, 0, 1, 2, 3, 12, 77, 120, 255, 1e4, 1e9, 1e10, 2.0**62, -(2.0**62), 0.5, 1e-300, 1e300, np.nan, np.inf)
-for k in range(1500):
+for k in range(700):
     states, params = saved["states"].copy(), saved["params"].copy()
     records = states.view(env.engine.states.dtype)
     field = FIELDS[k % len(FIELDS)]
@@ -68,7 +68,7 @@ for k in range(1500):
         tally["run"] += 1
         for _ in range(3):
             env.step(draw())
-assert min(tally.values()) > 200, tally
+assert min(tally.values()) > 100, tally
 print("checked", tally)
 """
 
