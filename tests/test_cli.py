@@ -19,7 +19,7 @@ from spiral_env.core.params import PARAMETERS
 from spiral_env.roles import LEVERS
 from spiral_env.scenarios import load_scenario, scenario_ids
 from spiral_env.scenarios.meanings import MEANINGS
-from spiral_env.training import TrainConfig
+from spiral_env.training import TrainConfig, load_config
 from tests.benchmarks.bench import PARTS
 from tests.command_line import Ended, refused, spiral
 
@@ -170,12 +170,20 @@ def test_one_thing_is_told_at_a_time(arguments: tuple[str, ...], named: str) -> 
 
 def test_every_parameter_can_be_found_by_name_in_a_pipe() -> None:
     lines = spiral("scenarios", "show", "log4shell-v0").out.splitlines()
-    found = {line.split()[1]: line for line in lines[2:]}
+    found = {line.split()[0]: line for line in lines[2:]}
     assert list(found) == [q.name for q in PARAMETERS]
     own = {name for name, line in found.items() if " scenario " in line}
     assert own >= {"shock_month"}
     assert " default " in found["season"]
     assert all(MEANINGS[name] in line for name, line in found.items())
+
+
+def test_on_a_terminal_each_value_stands_beside_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spiral_env.commands._output._width", lambda: 80)
+    lines = spiral("scenarios", "show", "log4shell-v0").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["name", "value"]
+    assert [line.split()[0] for line in lines[2 : 2 + len(PARAMETERS)]] == [q.name for q in PARAMETERS]
 
 
 def test_every_parameter_has_a_meaning_of_its_own() -> None:
@@ -220,6 +228,15 @@ def test_help_shows_every_word_that_is_declared(name: str, command: Any) -> None
         if option.name != "help":
             assert option.help, f"{name} {option.name} has no help"
             assert "".join(option.help.split()) in shown
+
+
+def test_defaults_in_the_help_of_train_are_those_in_force() -> None:
+    plain, evolution = load_config(None, {}), load_config(None, {"algo": "es"})
+    shown = " ".join(spiral("train", "--help").out.split())
+    for name in ("scenario", "algo", "seed", "max_seconds", "device", "policy", "reward_mode"):
+        value = getattr(plain, name)
+        assert f"({value:g})." in shown if isinstance(value, float) else f"({value})." in shown
+    assert f"({plain.timesteps // 10**6} million; es: {evolution.timesteps // 10**6})." in shown
 
 
 @pytest.mark.parametrize("arguments", ["", "scenarios"])

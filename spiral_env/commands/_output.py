@@ -24,9 +24,13 @@ def emit(as_json: bool, data: Any, *shown: Table | str) -> None:
 
 
 def _as_text(shown: Sequence[Table | str]) -> str:
-    """On a terminal tables fit its width; in a pipe or a file each row is one line."""
-    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+    width = _width()
     return "\n\n".join(x.text(width) if isinstance(x, Table) else _visible(x) for x in shown)
+
+
+def _width() -> int | None:
+    """On a terminal tables fit its width; in a pipe or a file, which have none, each row is one line."""
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 def _visible(text: str) -> str:

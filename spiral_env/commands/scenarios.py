@@ -37,7 +37,7 @@ def scenarios_show(
     from spiral_env.scenarios.meanings import MEANINGS
 
     world = load_scenario(scenario)
-    columns = ("group", "name", "value", "set by", "unit", "range", "meaning", "source")
+    columns = ("name", "value", "set by", "range", "group", "unit", "meaning", "source")
     table = Table(columns, title=f"{world.id}: {world.title}")
     data = {}
     for q in PARAMETERS:
@@ -46,7 +46,7 @@ def scenarios_show(
         data[q.name] = {"value": value, "set_by": set_by, "unit": q.unit, "range": [q.low, q.high]}
         data[q.name] |= {"meaning": MEANINGS[q.name], "source": q.source}
         shown = " ".join(f"{x:.12g}" for x in value) if isinstance(value, tuple) else f"{value:.12g}"
-        table.add_row(q.group, q.name, shown, set_by, q.unit, f"{q.low:g} .. {q.high:g}", MEANINGS[q.name], q.source)
+        table.add_row(q.name, shown, set_by, f"{q.low:g} .. {q.high:g}", q.group, q.unit, MEANINGS[q.name], q.source)
     emit(as_json, data, table)
 
 

@@ -30,15 +30,19 @@ def train(
     scenario: Annotated[str | None, typer.Option(help="Scenario id or TOML file (baseline-v0).")] = None,
     algo: Annotated[str | None, typer.Option(help="ippo, mappo, es or sb3-ppo (ippo).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run (0).")] = None,
-    timesteps: Annotated[int | None, typer.Option(help="Agent-steps in all (agents x months).")] = None,
+    timesteps: Annotated[
+        int | None, typer.Option(help="Agent-steps in all, agents x months (24 million; es: 100).")
+    ] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Stop after this time (480).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda (cpu).")] = None,
-    policy: Annotated[str | None, typer.Option(help="sb3-ppo: shared or per_role.")] = None,
+    policy: Annotated[str | None, typer.Option(help="sb3-ppo: shared or per_role (shared).")] = None,
     reward_mode: Annotated[str | None, typer.Option(help="mixed, selfish or cooperative (mixed).")] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, any hyperparameter.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="name=value, as spiral info --hyperparameters lists.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: AsJson = False,
 ) -> None:
