@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from spiral_env.simulator.engine import Engine
+from spiral_env.training import load_config, train
 from tests.command_line import refused, spiral
 
 TINY = ["--set", "num_envs=2", "--set", "num_steps=10", "--set", "minibatches=2", "--set", "hidden=4"]
@@ -21,7 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "1 rollout of 220 agent-steps: 220 in all, at most 480 s" in done.err
     assert "300 were asked for; the nearest whole rollout ends the run" in done.err
     assert done.out.startswith(f"run stored in {folder} (220 agent-steps")
-    assert "greedy policy: still the average firm in every decision of 4 held-out episodes; train longer" in done.out
+    assert "greedy policy: still the average firm in 4 held-out episodes, always; train longer" in done.out
     assert f"next: spiral evaluate --compare status_quo --compare '{folder}'\n" in done.out
     assert f"spiral plot '{folder}'" in done.out
     return folder
@@ -36,7 +39,8 @@ def test_a_finished_run_says_so_and_does_nothing(run: Path) -> None:
 
 def test_a_run_that_time_cuts_names_the_command_that_goes_on(tmp_path: Path) -> None:
     done = spiral("train", "--out", str(tmp_path / "run"), "--max-seconds", "1e-6", *TINY)
-    assert f"the run was stopped after 1e-06 s; go on with: spiral train --out {tmp_path / 'run'} --resume" in done.out
+    assert "the run was stopped after 1e-06 s\n" in done.out
+    assert f"next: spiral train --out {tmp_path / 'run'} --resume\n" in done.out
     done = spiral("train", "--out", str(tmp_path / "run"), "--resume", "--max-seconds", "1e-6", "--json")
     assert json.loads(done.out)["finished"] is False
     assert done.err == ""
@@ -54,6 +58,22 @@ def test_a_hyperparameter_is_said_once(tmp_path: Path) -> None:
     line = refused("train", "--out", str(tmp_path / "run"), "--seed", "1", "--set", "seed=2")
     assert "seed must be given once" in line
     assert "--out must name a folder" in refused("train", "--out", "")
+
+
+def test_the_simulator_is_compiled_before_the_clock_of_a_run_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    reset = Engine.reset
+
+    def noted(engine: Engine, *arguments: Any) -> None:
+        opened.append(len(engine.states))
+        reset(engine, *arguments)
+
+    monkeypatch.setattr(Engine, "reset", noted)
+    values = {"num_envs": 3, "num_steps": 10, "minibatches": 2, "hidden": 4, "max_seconds": 1e-6}
+    train(load_config(None, values), tmp_path / "run")
+    assert opened[0] == 1
 
 
 def test_drawing_pictures_leaves_the_backend_of_the_process_alone() -> None:

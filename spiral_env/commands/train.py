@@ -76,6 +76,8 @@ def train(
     if not as_json:
         _say(_plan(folder, resolved, resume))
     try:
+        # What this says of compiling comes before the bar.
+        training.warm_up(resolved)
         with _shown(as_json) as report:
             training.train(resolved, folder, resume=resume, report=report)
     except KeyboardInterrupt:
@@ -145,10 +147,11 @@ def _end(folder: Path, config: TrainConfig, now: Status, as_json: bool, why: str
     lived = f"{now.agent_steps:,} agent-steps, {now.seconds:,.0f} s"
     lines = [f"run stored in {folder} ({lived})"]
     if why is not None:
-        lines.append(f"the run {why}" + ("" if now.finished else f"; go on with: {_again(folder)}"))
+        lines.append(f"the run {why}")
     lines.append(moved_words(share))
-    lines.append(f"next: {_compare(folder, config)}")
-    lines.append(f"      {_command('plot', str(folder))}")
+    commands = [] if now.finished else [_again(folder)]
+    commands += [_compare(folder, config), _command("plot", str(folder))]
+    lines.append("next: " + "\n      ".join(commands))
     emit(as_json, data, "\n".join(lines))
 
 

@@ -18,6 +18,7 @@ from spiral_env.training.runs.config import (
 )
 from spiral_env.training.runs.demands import check_memory
 from spiral_env.training.runs.run import Report
+from spiral_env.training.runs.warm_up import warm_up
 
 __all__ = [
     "ALGOS",
@@ -29,6 +30,7 @@ __all__ = [
     "parse_override",
     "train",
     "trainer_module",
+    "warm_up",
 ]
 
 _MODULES = {"ippo": "algorithms.ippo", "mappo": "algorithms.mappo", "es": "algorithms.es", "sb3-ppo": "algorithms.sb3"}
@@ -50,6 +52,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Re
         KeyboardInterrupt: Ctrl-C, after what is learned was stored.
     """
     check_memory(config)
+    warm_up(config)
     function: Callable[..., Path] = trainer_module(config).train
     return function(config, folder, resume=resume, report=report)
 

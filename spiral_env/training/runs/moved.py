@@ -36,7 +36,7 @@ def unlike_average(table: EpisodeTable) -> float:
 
 def moved_words(share: float, episodes: int = EPISODES) -> str:
     """The share as a line for people."""
-    seen = f"{episodes} held-out episodes"
+    seen = f"in {episodes} held-out episodes"
     if share == 0.0:
-        return f"greedy policy: still the average firm in every decision of {seen}; train longer"
-    return f"greedy policy: unlike the average firm in {100.0 * share:.2g} % of its decisions ({seen})"
+        return f"greedy policy: still the average firm {seen}, always; train longer"
+    return f"greedy policy: unlike the average firm {seen}, {100.0 * share:.2g} % of decisions"
