@@ -10,6 +10,7 @@ import pytest
 
 from spiral_env.simulator.engine import Engine
 from spiral_env.training import load_config, train
+from spiral_env.training.runs.moved import moved_words
 from tests.command_line import refused, spiral
 
 TINY = ["--set", "num_envs=2", "--set", "num_steps=10", "--set", "minibatches=2", "--set", "hidden=4"]
@@ -28,6 +29,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert f"next: spiral evaluate --compare status_quo --compare '{folder}'\n" in done.out
     assert f"spiral plot '{folder}'" in done.out
     return folder
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(1.0, " 100 %"), (0.997, " 99.7 %"), (0.0005, " 0.05 %"), (0.0, "train longer")]
+)
+def test_how_far_a_policy_has_moved_is_one_plain_line(share: float, shown: str) -> None:
+    words = moved_words(share, 50)
+    assert shown in words
+    assert len(words) <= 80
 
 
 def test_a_finished_run_says_so_and_does_nothing(run: Path) -> None:

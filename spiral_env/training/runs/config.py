@@ -130,7 +130,9 @@ class TrainConfig:
             raise ValueError(f"device must be cpu, cuda or cuda:<number>, got {shown(self.device)}")
         for role in self.recurrent_roles:
             if role not in ROLES or self.recurrent_roles.count(role) > 1:
-                raise ValueError(f"recurrent must name roles of {', '.join(ROLES)} once each, got {shown(self.recurrent)}")
+                raise ValueError(
+                    f"recurrent must name roles of {', '.join(ROLES)} once each, got {shown(self.recurrent)}"
+                )
         # A world that cannot be built is refused before any folder is made for it.
         assert self.world
         check_demands(self)

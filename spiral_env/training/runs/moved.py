@@ -39,4 +39,4 @@ def moved_words(share: float, episodes: int = EPISODES) -> str:
     seen = f"in {episodes} held-out episodes"
     if share == 0.0:
         return f"greedy policy: still the average firm {seen}, always; train longer"
-    return f"greedy policy: unlike the average firm {seen}, {100.0 * share:.2g} % of decisions"
+    return f"greedy policy: unlike the average firm {seen}, {100.0 * share:.3g} % of decisions"
