@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "1 rollout of 220 agent-steps: 220 in all, at most 480 s" in done.err
     assert "300 were asked for; the nearest whole rollout ends the run" in done.err
     assert done.out.startswith(f"run stored in {folder} (220 agent-steps")
-    assert "greedy policy: still the average firm in 4 held-out episodes, always; train longer" in done.out
+    assert "greedy policy, 4 held-out episodes: always the average firm; train longer" in done.out
     assert f"next: spiral evaluate --compare status_quo --compare '{folder}'\n" in done.out
     assert f"spiral plot '{folder}'" in done.out
     return folder

@@ -36,7 +36,7 @@ def unlike_average(table: EpisodeTable) -> float:
 
 def moved_words(share: float, episodes: int = EPISODES) -> str:
     """The share as a line for people."""
-    seen = f"in {episodes} held-out episodes"
+    seen = f"greedy policy, {episodes} held-out episodes"
     if share == 0.0:
-        return f"greedy policy: still the average firm {seen}, always; train longer"
-    return f"greedy policy: unlike the average firm {seen}, {100.0 * share:.3g} % of decisions"
+        return f"{seen}: always the average firm; train longer"
+    return f"{seen}: {100.0 * share:.3g} % of decisions unlike the average firm"
