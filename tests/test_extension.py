@@ -67,6 +67,7 @@ from spiral_env.calibration import average_firm
 from spiral_env.evaluation import run_episodes
 from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.spaces import Options
+from spiral_env.training.runs.moved import unlike_average
 
 assert NUM_LEVERS == {"it": 5, "business": 5, "finance": 5, "sme": 6} and MAX_LEVERS == 6
 names = [x.name for x in FEATURES["sme"]]
@@ -108,6 +109,7 @@ assert own["spending"] == np.float32(min(2.0, env.engine.states[0]["sme_cost"][1
 team = {role: load_policy("scripted" if role in ("it", "sme") else "status_quo", role) for role in ROLES}
 table = run_episodes("one-month-pool-v0", team, 2)
 assert table.lever_use["sme"].shape == (6, 3) and table.lever_use["it"].shape == (5, 3)
+assert 0.0 < unlike_average(table) < 1.0
 assert average_firm(1, 2).shape == (1, 5, 6)
 alone = spiral_env.SingleRoleEnv("sme", partners="uniform", num_smes=2)
 alone.reset(seed=0)

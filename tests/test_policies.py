@@ -215,7 +215,7 @@ def test_what_is_no_effort_is_one_line_that_names_role_and_policy(
     make: Callable[[tuple[int, ...]], Any], named: str
 ) -> None:
     with pytest.raises(ValueError, match=r"^policy answers of it ") as caught:
-        ask_policy(Answers(make), "it", np.zeros((1, 1, len(FEATURES["it"])), dtype=np.float32))
+        ask_policy(Answers(make, "it"), "it", np.zeros((1, 1, len(FEATURES["it"])), dtype=np.float32))
     line = str(caught.value)
     assert named in line
     assert "\n" not in line

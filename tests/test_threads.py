@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import spiral_env
+from spiral_env.roles import NUM_LEVERS
 from spiral_env.threads import Threads, cores
 
 
@@ -79,7 +80,7 @@ def _forked(work: object) -> object:
 def test_a_forked_environment_steps_as_its_parent_does() -> None:
     env = spiral_env.vector_env("baseline-v0", num_envs=4, num_threads=2)
     env.reset(seed=0)
-    actions = {role: np.ones((4, count, 5), dtype=np.int64) for role, count in env.num_agents_of.items()}
+    actions = {role: np.ones((4, count, NUM_LEVERS[role]), dtype=np.int64) for role, count in env.num_agents_of.items()}
 
     def step() -> bytes:
         observations, *_ = env.step(actions)

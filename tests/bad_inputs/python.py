@@ -113,12 +113,18 @@ NO_SEEDS = ([1], [1, 2, 3], [1.5, 2], [True, 2], ["1", 2], [[1], [2]], [-1, 2], 
 NO_OPTIONS = (5, "reset_mask", [1], True, np.array([True, True]), {"reset_mask"})
 NO_MASK = (5, "ab", [True], [1, 0], [True, False, True], [[True, False]], [None, True], np.ones(2), {}, {True, False})
 SME, IT = NUM_LEVERS["sme"], NUM_LEVERS["it"]
-NO_LEVELS = (
-    *(5, None, "11111", [], [1] * (SME - 1), [1] * (SME + 1), [1.0] * SME),
-    *([*[1] * (SME - 1), 3], [-1, *[1] * (SME - 1)], [2**70, *[1] * (SME - 1)], [[1] * SME], {0, 1}, {}, [[1], [1, 2]]),
-    *([True] * SME, np.ones(SME, dtype=np.bool_), ["1"] * SME, [None] * SME, [1j] * SME, np.ones((SME, 1), dtype=int)),
-    *(np.full(SME, NAN), np.array(["2024-01-01"] * SME, dtype="datetime64[D]"), Unprintable()),
-)
+
+
+def no_levels(n: int) -> tuple[Any, ...]:
+    """What is no action of ``n`` levers."""
+    return (
+        *(5, None, "11111", [], [1] * (n - 1), [1] * (n + 1), [1.0] * n, {0, 1}, {}, [[1], [1, 2]], [[1] * n]),
+        *([*[1] * (n - 1), 3], [-1, *[1] * (n - 1)], [2**70, *[1] * (n - 1)], [True] * n, np.ones(n, dtype=np.bool_)),
+        *(["1"] * n, [None] * n, [1j] * n, np.ones((n, 1), dtype=int), np.full(n, NAN), Unprintable()),
+        np.array(["2024-01-01"] * n, dtype="datetime64[D]"),
+    )
+
+
 NO_EFFORTS = (
     *(0.5, None, "0.5", [], [0.5] * (IT - 1), [0.5] * (IT + 1), ["0.5"] * IT, [0.5j] * IT, [None] * IT, [NAN] * IT),
     *(np.array(["2024-01-01"] * IT, dtype="datetime64[D]"), [decimal.Decimal(1)] * IT, np.full(IT, "x"), [[0.5] * IT]),
@@ -187,11 +193,12 @@ def steps() -> Iterator[Case]:
     """Actions that are none."""
     made = benches()
     parallel, batch = made["parallel_env"], made["vector_env"]
-    for action in NO_LEVELS:
+    for action in no_levels(SME):
         joint = _with(parallel.good, sme_3=action)
         yield Case(f"parallel_env.step(sme_3: {_shown(action)})", partial(parallel.env.step, joint), "sme_3")
         joint = _with(batch.good, sme=action)
         yield Case(f"vector_env.step(sme: {_shown(action)})", partial(batch.env.step, joint), "sme")
+    for action in no_levels(IT):
         rows = made["SingleRoleVectorEnv"].env
         yield Case(f"SingleRoleVectorEnv.step({_shown(action)})", partial(rows.step, action), "action")
     for action in NO_EFFORTS:
@@ -203,7 +210,7 @@ def steps() -> Iterator[Case]:
         yield Case(f"TupleEnv.step({_shown(actions)})", partial(made["TupleEnv"].env.step, actions), "action")
     turns = spiral_env.env()
     turns.reset(seed=1)
-    for action in NO_LEVELS:
+    for action in no_levels(IT):
         yield Case(f"env.step({_shown(action)})", partial(turns.step, action), "action of it_0")
     for name, bench in (("parallel_env", parallel), ("vector_env", batch)):
         short = dict(list(bench.good.items())[1:])

@@ -31,7 +31,7 @@ def unlike_average(table: EpisodeTable) -> float:
     for role in ROLES:
         thirds = np.minimum((np.array(STATUS_QUO[role]) * 3.0).astype(int), 2)
         shares.append(1.0 - table.lever_use[role][np.arange(len(thirds)), thirds])
-    return float(np.mean(shares))
+    return float(np.mean(np.concatenate(shares)))
 
 
 def moved_words(share: float, episodes: int = EPISODES) -> str:
