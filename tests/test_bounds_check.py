@@ -33,10 +33,11 @@ DAMAGE = """
 import numpy as np, spiral_env
 from numba.core import config
 from spiral_env.core.state import FIELDS
+from spiral_env.roles import NUM_LEVERS
 assert config.BOUNDSCHECK == 1
 env = spiral_env.vector_env("procedural-v0", 4, autoreset_mode="disabled", max_cycles=60)
 rng = np.random.default_rng(7)
-draw = lambda: {role: rng.integers(0, 3, (4, n, 5)) for role, n in env.num_agents_of.items()}
+draw = lambda: {role: rng.integers(0, 3, (4, n, NUM_LEVERS[role])) for role, n in env.num_agents_of.items()}
 env.reset(seed=3)
 for _ in range(20):
     env.step(draw())
