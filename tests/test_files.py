@@ -9,9 +9,11 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,17 +178,24 @@ def _as_nobody(function: Any, path: Path) -> str:
         return file.read()
 
 
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A folder that other users can reach, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(not AS_ROOT, reason="needs a second user")
-def test_what_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    closed, opened = tmp_path / "closed", tmp_path / "opened"
+def test_what_may_not_be_written_is_refused(open_path: Path) -> None:
+    closed, opened = open_path / "closed", open_path / "opened"
     for folder, mode in ((closed, 0o755), (opened, 0o777)):
         folder.mkdir()
         folder.chmod(mode)
     kept = opened / "kept"
     kept.write_text("old")
     kept.chmod(0o444)
+    assert _as_nobody(lambda x: write_atomically(x, "new"), opened / "file") == "written"
     for path in (closed / "file", kept):
         assert "Permission denied" in _as_nobody(lambda x: write_atomically(x, "new"), path)
         assert "cannot be written: Permission denied" in _as_nobody(check_writable, path)
