@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Table", "one_line"]
+__all__ = ["Table", "is_utf8", "one_line"]
 
 _GAP = "  "
 _NUMBER = re.compile(r"[-+]?[\d.]")
@@ -22,6 +22,15 @@ def one_line(text: object, width: int | None = None) -> str:
         tail = (width - 5) // 3
         line = f"{line[: width - 5 - tail]} ... {line[len(line) - tail :]}"
     return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
+def is_utf8(text: object) -> bool:
+    """Whether a name can be written in UTF-8: that of a file may hold any bytes."""
+    try:
+        str(text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass

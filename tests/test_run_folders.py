@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from spiral_env.files import locked
 from spiral_env.scenarios import load_scenario
 from spiral_env.training import TrainConfig, train
 from spiral_env.training.runs.folder import progress_rows, status, stored_config, world_note
+from spiral_env.training.runs.plot import plot_run
 from tests.bad_inputs import run_folders
 
 TINY = TrainConfig(
@@ -130,6 +132,19 @@ def test_tensorboard_keeps_what_was_learned_before_a_resume(copy: Path) -> None:
     _resume(copy)
     events = EventAccumulator(str(copy / "tensorboard")).Reload()
     assert [x.step for x in events.Scalars("value_loss/it")] == [ROLLOUT, 2 * ROLLOUT]
+
+
+def test_a_run_lies_in_its_folder_whatever_bytes_its_name_has(tmp_path: Path) -> None:
+    folder = train(TINY, tmp_path / os.fsdecode(b"run \xff"), report=lambda *_: True)
+    _resume(folder)
+    assert [row["iteration"] for row in progress_rows(folder)] == ["1", "2"]
+
+
+def test_a_run_is_not_plotted_in_a_world_that_was_edited(town: tuple[Path, Path]) -> None:
+    run, _ = town
+    (run / "scenario.toml").write_text(TOWN.format(1.0))
+    with pytest.raises(ValueError, match="must be as it was trained in, of hash"):
+        plot_run(run, 1)
 
 
 @pytest.mark.parametrize(("timesteps", "rollouts"), [(1, 1), (300, 1), (331, 2), (440, 2), (550, 2), (551, 3)])

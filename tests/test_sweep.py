@@ -19,7 +19,7 @@ import optuna
 import pytest
 
 from spiral_env.files import locked
-from spiral_env.training import TrainConfig, load_config
+from spiral_env.training import TrainConfig, load_config, train
 from spiral_env.training.runs.ranges import Span, load_ranges, parse_range, start_point
 from spiral_env.training.runs.run import stored_config
 from spiral_env.training.runs.sweep import SweepConfig, run_trial, standing, summary, sweep
@@ -241,7 +241,9 @@ def test_trials_that_all_score_the_same_have_no_best(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "name", ["sw what?", "a %20 #b", "umlaut \u00fc", "semi;colon&x=y", "[eu] test", "rocket \U0001f680"]
+    "name",
+    ["sw what?", "a %20 #b", "umlaut \u00fc", "semi;colon&x=y", "[eu] test", "rocket \U0001f680", os.fsdecode(b"\xff")],
+    ids=ascii,
 )
 def test_a_study_lies_in_its_folder_whatever_that_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -358,6 +360,15 @@ def test_what_is_said_twice_is_refused(tmp_path: Path, option: str) -> None:
 
 def test_a_sweep_says_how_far_it_is(whole: Path) -> None:
     assert standing(whole) == (2.0, 2, "trial 1 complete ecosystem_value 1.0")
+
+
+def test_a_sweep_takes_no_folder_of_a_run_and_a_run_none_of_a_sweep(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="already holds a sweep"):
+        train(BASE, whole)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="holds a run"):
+        sweep(tmp_path, SweepConfig(BASE, RANGES, trials=1))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_a_study_of_someone_else_is_not_touched(tmp_path: Path) -> None:

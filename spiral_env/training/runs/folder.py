@@ -135,10 +135,14 @@ def check_new(folder: Path) -> None:
     """Refuse a folder in which no run can start, before anything is made.
 
     Raises:
-        ValueError: it holds a run, or cannot be made.
+        ValueError: it holds a run or a sweep, or cannot be made.
     """
-    if (folder / "config.json").exists():
-        raise ValueError(f"run folder {folder} already holds a run; choose another --out, or --resume it")
+    for name, what in (
+        ("config.json", "a run; choose another --out, or --resume it"),
+        ("sweep.json", "a sweep; choose another --out"),
+    ):
+        if (folder / name).exists():
+            raise ValueError(f"run folder {folder} already holds {what}")
     there = folder
     while not there.exists() and there != there.parent:
         there = there.parent

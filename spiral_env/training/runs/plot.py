@@ -64,10 +64,21 @@ def plot_run(folder: Path, episodes: int = 50, progress: Callable[[int], None] |
 
 
 def _world(folder: Path) -> Scenario:
-    """The run's own world; of a checkpoint alone, the one it names."""
+    """The run's own world; of a checkpoint alone, the one it names.
+
+    Raises:
+        ValueError: it is not the world that the policy was trained in.
+    """
     _, header = read_policy(folder)
     own = folder / "scenario.toml"
-    return load_scenario(own if own.exists() else str(header.get("scenario", "baseline-v0")))
+    world = load_scenario(own if own.exists() else str(header.get("scenario", "baseline-v0")))
+    trained = header.get("scenario_hash", world.hash)
+    if world.hash != trained:
+        where = own if own.exists() else world.id
+        raise ValueError(
+            f"world of run {folder} must be as it was trained in, of hash {trained}, is {world.hash} in {where}"
+        )
+    return world
 
 
 def _progress(folder: Path) -> dict[str, np.ndarray]:

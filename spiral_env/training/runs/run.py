@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from spiral_env.files import write_atomically
+from spiral_env.text import is_utf8
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.folder import (
     LOG_COLUMNS,
@@ -79,7 +80,10 @@ def run(trainer: Learns, folder: Path, *, resume: bool, report: Report | None = 
 
 
 class _Log:
-    """Appends a row an iteration to ``progress.csv`` and to TensorBoard; rows after the stored state are dropped."""
+    """Appends a row an iteration to ``progress.csv`` and to TensorBoard; rows after the stored state are dropped.
+
+    TensorBoard opens no path that is no UTF-8: there, the rows are all there is.
+    """
 
     def __init__(self, folder: Path, trainer: Learns) -> None:
         self.path, self.first = folder / "progress.csv", trainer.agent_steps + 1
@@ -105,7 +109,7 @@ class _Log:
         row = [str(trainer.iteration), str(trainer.agent_steps), f"{seconds:.1f}", *outcomes]
         with self.path.open("a") as file:
             file.write(",".join([*row, *(f"{np.mean(x):.6g}" if x else "" for x in losses.values())]) + "\n")
-        for name, value in figures.items():
+        for name, value in figures.items() if is_utf8(self.path) else ():
             self._board().add_scalar(name, value, trainer.agent_steps)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,9 @@ def open_study(folder: Path, pruner: optuna.pruners.BasePruner | None = None) ->
 
 def _storage(path: Path) -> optuna.storages.RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = sqlalchemy.URL.create("sqlite", database=str(path.resolve()))
-    options = {"connect_args": {"timeout": _PATIENCE}}
-    return optuna.storages.RDBStorage(url.render_as_string(), engine_kwargs=options)
+    # Opened by its path: a URL holds no name that is no UTF-8.
+    connect = partial(sqlite3.connect, path.resolve(), timeout=_PATIENCE, check_same_thread=False)
+    return optuna.storages.RDBStorage(f"sqlite:///{path.name}", engine_kwargs={"creator": connect})
 
 
 def _check(path: Path) -> None:

@@ -29,7 +29,7 @@ from spiral_env.evaluation import run_episodes
 from spiral_env.files import locked, parse_json, read_file, remove_leftovers, write_atomically
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, scenario_ids
-from spiral_env.text import one_line
+from spiral_env.text import is_utf8, one_line
 from spiral_env.threads import cores
 from spiral_env.training import train
 from spiral_env.training.runs.config import TrainConfig, check_names, shown
@@ -201,13 +201,12 @@ def _open(folder: Path, config: SweepConfig | None, trials: int | None) -> None:
     if config is None:
         _stored(folder)
     else:
+        _check_new(folder)
         (folder / "trials").mkdir(parents=True, exist_ok=True)
     with _held(folder):
         remove_leftovers(folder)
         if config is not None:
-            for name, what in (("sweep.json", "already holds a sweep"), ("study.db", "holds a study.db but no sweep")):
-                if (folder / name).exists():
-                    raise ValueError(f"folder {folder} {what}; choose another --out, or --resume it")
+            _check_new(folder)
             write_atomically(folder / "scenario.toml", config.base.world.to_toml())
             _write(folder, config)
         stored = _stored(folder)
@@ -217,6 +216,18 @@ def _open(folder: Path, config: SweepConfig | None, trials: int | None) -> None:
         if not (folder / "study.db").exists() and not any((folder / "trials").iterdir()):
             create_study(folder, start_point(stored.base, stored.ranges))
     open_study(folder)
+
+
+def _check_new(folder: Path) -> None:
+    """Refuse a folder whose files a new sweep would replace."""
+    taken = {
+        "sweep.json": "already holds a sweep; choose another --out, or --resume it",
+        "study.db": "holds a study.db but no sweep; choose another --out",
+        "config.json": "holds a run; choose another --out",
+    }
+    for name, what in taken.items():
+        if (folder / name).exists():
+            raise ValueError(f"folder {folder} {what}")
 
 
 def _write(folder: Path, config: SweepConfig) -> None:
@@ -404,7 +415,8 @@ def _write_best(study: optuna.Study, folder: Path, config: SweepConfig) -> None:
             (folder / "best.toml").unlink(missing_ok=True)
             return
         given = parse_json(read_file(folder / "sweep.json", _MAX_BYTES, "sweep"), "sweep.json")["base"]["scenario"]
-        world = given if given in scenario_ids() else str((folder / "scenario.toml").resolve())
+        own = str((folder / "scenario.toml").resolve())
+        world = given if given in scenario_ids() or not is_utf8(own) else own
         values = asdict(config.base) | {"scenario": world} | best.params
         lines = [f"# trial {best.number}, {MEASURE} {best.value:.6g} over {config.episodes} episodes"]
         lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
