@@ -66,6 +66,17 @@ def test_a_terminal_gets_a_bar_that_is_wiped_before_an_error(monkeypatch: pytest
     assert drawn.rindex("\x1b[?25h") > drawn.rindex("episodes")
 
 
+def test_a_note_that_has_no_room_beside_the_bar_stands_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    note = "trial 0 complete ecosystem_value 422.9; best 422.9 of trial 0"
+    with progress("sweep", 2, "trials") as shown:
+        shown.reach(1, note)
+    drawn = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert f"1 of 2 trials\n{note}" in drawn
+    assert "…" not in drawn
+
+
 @pytest.mark.parametrize("stream", [None, Terminal()])
 def test_a_missing_or_closed_stream_stops_no_work(stream: Terminal | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")

@@ -16,6 +16,8 @@ FIRST_LINE = 2.0
 """Seconds until the first plain line: what is over sooner says nothing."""
 NEXT_LINE = 5.0
 """Seconds between plain lines."""
+_LEAST_BAR = 22
+"""Columns of a terminal that the bar, the time left and the gaps need."""
 
 
 class Progress:
@@ -63,7 +65,18 @@ def _draws(stream: TextIO | None) -> bool:
 @contextmanager
 def _bar(title: str, total: float, unit: str) -> Iterator[Progress]:
     from rich import progress as drawn
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+    class Bar(drawn.Progress):
+        """One task, and below it what has no room beside it."""
+
+        below = ""
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            if self.below:
+                yield Text(self.below)
 
     columns = (
         drawn.TextColumn(title, markup=False),
@@ -71,11 +84,16 @@ def _bar(title: str, total: float, unit: str) -> Iterator[Progress]:
         drawn.TimeRemainingColumn(),
         drawn.TextColumn("{task.description}", markup=False),
     )
-    with drawn.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
 
         def show(now: Progress, note: str) -> None:
-            bar.update(task, completed=now.done, description=_words(_count(now, unit), note))
+            beside = _words(_count(now, unit), note)
+            if len(title) + len(beside) + _LEAST_BAR > bar.console.width:
+                beside, bar.below = _count(now, unit), note
+            else:
+                bar.below = ""
+            bar.update(task, completed=now.done, description=beside)
 
         yield Progress(total, show)
 

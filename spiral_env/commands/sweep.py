@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ import typer
 from spiral_env.commands._options import AsJson, Engine, RayAddress, spread_over
 from spiral_env.commands._output import emit
 from spiral_env.commands._progress import progress
-from spiral_env.text import Table
+from spiral_env.text import Table, one_line
 
 _LOOK_SECONDS = 2.0
 
@@ -55,7 +56,8 @@ def sweep(
         with spread_over(engine, ray_address) as spread, _watched(out, as_json):
             sweeping.sweep(out, asked, trials=trials, workers=workers, spread=spread)
     except KeyboardInterrupt:
-        print(f"stopped; every run is in {out}; go on with: spiral sweep --out {out} --resume", file=sys.stderr)
+        again = shlex.join(("spiral", "sweep", "--out", str(out), "--resume"))
+        print(f"stopped; every run is in {one_line(out)}; go on with: {one_line(again)}", file=sys.stderr)
         raise SystemExit(130) from None
     data = sweeping.summary(out)
     emit(as_json, data, _trial_table(data))
