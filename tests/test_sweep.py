@@ -24,6 +24,7 @@ from spiral_env.training.runs.ranges import Span, load_ranges, parse_range, star
 from spiral_env.training.runs.run import stored_config
 from spiral_env.training.runs.sweep import SweepConfig, run_trial, standing, summary, sweep
 from tests.bad_inputs.sweep_files import BAD_RANGES, BAD_SWEEPS
+from tests.command_line import refused, spiral
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = TrainConfig(algo="es", num_envs=4, hidden=8, layers=0, timesteps=4 * 60 * 11 * 6, env_threads=1)
@@ -356,6 +357,25 @@ def test_what_is_said_twice_is_refused(tmp_path: Path, option: str) -> None:
     name, text = words[option]
     with pytest.raises(ValueError, match=f"{option} gamma must be given once, got it twice"):
         command(tmp_path / "sweep", **{name: [text, text]})
+
+
+def test_a_sweep_without_a_folder_takes_one_and_names_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = {
+        "--trials": ["1"],
+        "--episodes": ["2"],
+        "--set": ["algo=es", "timesteps=1", "num_envs=4"],
+        "--set-range": ["es_sigma=0.1,0.3"],
+    }
+    done = spiral("sweep", *(word for option, texts in values.items() for text in texts for word in (option, text)))
+    best = Path("results/sweeps/baseline-v0-es-0/best.toml")
+    assert done.code == 0, done.err
+    assert done.out.endswith(f"next: spiral train --config {best}\n")
+    assert best.exists()
+    assert "--resume needs the sweep's folder" in refused("sweep", "--resume")
+    assert "--out must name a folder, got ''" in refused("sweep", "--out", "", "--set-range", "gamma=0.9:0.99")
 
 
 def test_a_sweep_says_how_far_it_is(whole: Path) -> None:

@@ -21,7 +21,9 @@ _LOOK_SECONDS = 2.0
 
 
 def sweep(
-    out: Annotated[Path, typer.Option(help="The sweep's folder.")],
+    out: Annotated[
+        str | None, typer.Option(help="The sweep's folder; without it results/sweeps/<scenario>-<algo>-<seed>.")
+    ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Runs in all.  [default: 20]")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes side by side; more may join with --resume.")] = 1,
     ranges: Annotated[Path | None, typer.Option(help="TOML file of what is searched.")] = None,
@@ -48,22 +50,33 @@ def sweep(
     kept = [name for name, value in given.items() if value is not None]
     if resume and kept:
         raise ValueError(f"{kept[0]} must be left out with --resume: the sweep keeps its own")
+    if resume and out is None:
+        raise ValueError("--resume needs the sweep's folder: --out results/sweeps/<sweep>")
+    if out == "":
+        raise ValueError("--out must name a folder, got ''")
     if not resume:
         searched = (load_ranges(ranges) if ranges else {}) | _once("--set-range", map(parse_range, set_range or []))
         base = training.load_config(config, _once("--set", map(training.parse_override, set_ or [])))
         asked = sweeping.SweepConfig(base, searched, trials or 20, episodes or 200, prune is not False)
+        out = out or f"results/sweeps/{base.world.id}-{base.algo}-{base.seed}"
+    folder = Path(out or "")
     try:
-        with spread_over(engine, ray_address) as spread, _watched(out, as_json):
-            sweeping.sweep(out, asked, trials=trials, workers=workers, spread=spread)
+        with spread_over(engine, ray_address) as spread, _watched(folder, as_json):
+            sweeping.sweep(folder, asked, trials=trials, workers=workers, spread=spread)
     except KeyboardInterrupt:
-        again = shlex.join(("spiral", "sweep", "--out", str(out), "--resume"))
-        print(f"stopped; every run is in {one_line(out)}; go on with: {one_line(again)}", file=sys.stderr)
+        again = _command("sweep", "--out", str(folder), "--resume")
+        print(f"stopped; every run is in {one_line(folder)}; go on with: {again}", file=sys.stderr)
         raise SystemExit(130) from None
-    data = sweeping.summary(out)
-    emit(as_json, data, _trial_table(data))
+    data = sweeping.summary(folder)
+    ahead = (f"next: {_command('train', '--config', data['best'])}",) if data["best"] else ()
+    emit(as_json, data, _trial_table(data), *ahead)
     failed = [row for row in data["trials"] if row["state"] == "fail"]
     if failed and len(failed) == len(data["trials"]):
         raise ValueError(f"every one of {len(failed)} trials failed, the first: {failed[0]['reason']}")
+
+
+def _command(*words: str) -> str:
+    return one_line(shlex.join(("spiral", *words)))
 
 
 def _once(option: str, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
