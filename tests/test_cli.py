@@ -104,6 +104,7 @@ def test_the_module_is_the_command() -> None:
         (("train", "--out", "RUN", "--device", "tpu"), "device must be"),
         (("train", "--out", "RUN", "--config", "no.toml"), "config no.toml cannot be read"),
         (("plot", "RUN"), "run must be the folder of a trained run"),
+        (("plot", "."), "run must be the folder of a trained run, got ."),
         (("info", "--role", "auditor"), "role must be one of"),
         (("sweep", "--out", "RUN", "--resume", "--episodes", "5"), "--episodes must be left out with --resume"),
         (("sweep", "--out", "RUN", "--set-range", "algo=ippo,es"), "ranges cannot name 'algo'"),

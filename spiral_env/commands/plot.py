@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ _EPISODES = 50
 
 def plot(run: Annotated[Path, typer.Argument(help="The run's folder.")], as_json: AsJson = False) -> None:
     """Draw a run's learning curve and the lever use of its policy as PNG files in its folder."""
-    if not run.is_dir():
+    if not os.path.lexists(run / "policy.json"):
         raise ValueError(f"run must be the folder of a trained run, got {run}")
     from spiral_env.training.runs.plot import TEAMS, plot_run
 
