@@ -191,6 +191,16 @@ def test_the_user_may_choose_the_folder(tmp_path: Path, monkeypatch: pytest.Monk
     assert folder.is_dir()
 
 
+def test_a_relative_folder_stays_where_it_was_when_the_process_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for chosen, root in (("mine", tmp_path / "mine"), ("~/mine", tmp_path / "home" / "mine")):
+        monkeypatch.setenv("SPIRAL_ENV_CACHE_DIR", chosen)
+        assert _jit.cache_folder() == root / _jit.source_hash()
+
+
 def test_a_folder_that_cannot_be_written_is_replaced_by_a_temporary_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from episodes import digest, episode, joint, keyed_efforts, keyed_levels, months_of, opened, world
 
 import spiral_env
+from spiral_env.core.state import FIELDS
 from spiral_env.roles import NUM_LEVERS, ROLES
 
 TESTS = Path(__file__).resolve().parent
@@ -145,6 +147,25 @@ def test_a_damaged_record_is_named_by_its_field_also_in_a_pickle(field: str, val
     env.engine.states[:] = saved["state"]
     with pytest.raises(ValueError, match=message):
         pickle.loads(pickle.dumps(env))
+
+
+def test_numbers_without_an_end_of_their_own_are_refused_where_sums_of_them_would_not_be_finite() -> None:
+    env = spiral_env.parallel_env()
+    env.reset(seed=3)
+    saved = env.snapshot()
+    for field in [x for x in FIELDS if x.kind == "f8" and not x.high]:
+        largest = copy.deepcopy(saved)
+        largest["state"][field.name][..., :1] = 9e23
+        env.restore(largest)
+        observations, rewards, *_ = env.step(
+            {agent: np.ones_like(env.action_space(agent).sample()) for agent in env.agents}
+        )
+        assert np.isfinite(env.state()).all()
+        assert all(env.observation_space(agent).contains(x) for agent, x in observations.items())
+        assert np.isfinite(list(rewards.values())).all()
+        largest["state"][field.name][..., :1] = 1e25
+        with pytest.raises(ValueError, match=f"state field {field.name} of row 0 must be in"):
+            env.restore(largest)
 
 
 def test_a_restored_snapshot_gives_the_observations_of_that_month() -> None:

@@ -52,15 +52,16 @@ def source_hash() -> str:
 
 
 def _cache_root() -> Path:
-    """The user's choice, or the usual place.
+    """The user's choice, or the usual place, wherever the process goes meanwhile.
 
     Raises:
+        OSError: it is relative, and the working directory is gone.
         RuntimeError: the user has no home.
     """
     chosen = os.environ.get("SPIRAL_ENV_CACHE_DIR")
     if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spiral_env"
+        return Path(chosen).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "spiral_env"
 
 
 def cache_folder() -> Path | None:

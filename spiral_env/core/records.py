@@ -20,6 +20,8 @@ _KINDS = ("f8", "i8", "i2", "i1")
 _PATCHED = 1
 _ROUNDING = 1e-9
 """What a sum of shares may lie beyond its end."""
+_MOST = 1e24
+"""Of a number without an end of its own: far beyond every world's, and a month's products of it stay finite."""
 
 
 class _Limits(NamedTuple):
@@ -117,7 +119,7 @@ def _limits(dtype: np.dtype, num_smes: int, num_services: int, max_cycles: int) 
 def _range(field: Field, sizes: dict[str, int]) -> tuple[float, float]:
     """Least and most of a field in a world of these sizes."""
     whole = field.kind != "f8"
-    most = np.iinfo(np.int64).max if whole else np.finfo(np.float64).max
+    most = np.iinfo(np.int64).max if whole else _MOST
     low = _end(field.low.removesuffix("<"), sizes, -most, whole)
     high = _end(field.high.removeprefix("<"), sizes, most, whole)
     if not whole:

@@ -235,6 +235,7 @@ WRITTEN = (
     Case(("sweep", "--out", "nowhere", "--resume"), ("nowhere",)),
     Case(("sweep", "--out", "empty", "--resume"), ("empty",)),
     Case(("sweep", "--out", "new-sweep"), ("range",)),
+    Case(("sweep", "--out", "", "--set-range", "gamma=0.9,0.99"), ("--out", "''")),
     Case(("sweep", "--out", "new-sweep", "--resume", "--episodes", "5"), ("--episodes",)),
     Case(("sweep", "--out", "file", "--set-range", "gamma=0.9,0.99"), ("file",)),
     *(
