@@ -140,6 +140,16 @@ def test_a_run_lies_in_its_folder_whatever_bytes_its_name_has(tmp_path: Path) ->
     assert [row["iteration"] for row in progress_rows(folder)] == ["1", "2"]
 
 
+def test_a_picture_that_cannot_be_written_is_said_before_any_episode(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spiral_env.training.runs.plot.run_episodes", lambda *_, **__: pytest.fail("played"))
+    monkeypatch.setattr("spiral_env.training.runs.plot._progress", lambda _: {})
+    (copy / "lever_use.png").mkdir()
+    with pytest.raises(ValueError, match=r"lever_use\.png cannot be written: Is a directory"):
+        plot_run(copy, 1)
+
+
 def test_a_run_is_not_plotted_in_a_world_that_was_edited(town: tuple[Path, Path]) -> None:
     run, _ = town
     (run / "scenario.toml").write_text(TOWN.format(1.0))

@@ -173,6 +173,8 @@ _CONFIGS: list[tuple[str, Any]] = [
     ("recurrent", "it,it"),
     ("stranger", 1),
     ("env_threads", 10**9),
+    ("scenario", 5),
+    ("ray_address", "x" * 10**6),
 ]
 _LOGS = {
     "no header": "1,2,3\n",

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from spiral_env.checks import shown
 from spiral_env.core.params import PARAMS_DTYPE
 from spiral_env.core.state import capacity_for, state_dtype
 from spiral_env.roles import FEATURES, MAX_LEVERS, NUM_LEVERS, ROLES
@@ -26,7 +27,7 @@ def check_demands(config: TrainConfig) -> None:
     trainer = "engine ray" if config.engine == "ray" else f"algo {config.algo}"
     for kept, name, must in _demands(config):
         if not kept:
-            raise ValueError(f"{name} must {must} with {trainer}, got {getattr(config, name)!r}")
+            raise ValueError(f"{name} must {must} with {trainer}, got {shown(getattr(config, name))}")
 
 
 def _demands(c: TrainConfig) -> Iterator[tuple[bool, str, str]]:

@@ -83,6 +83,8 @@ def _about(folder: Path) -> dict[str, Any]:
     if values["config"].keys() != names:
         odd = min(values["config"].keys() ^ names)
         raise ValueError(f"{what} must hold the hyperparameters of this version, not so {shown(odd)}")
+    if not isinstance(values["config"]["scenario"], str):
+        raise ValueError(f"{what} must name its scenario as text, got {shown(values['config']['scenario'])}")
     return values
 
 
@@ -164,7 +166,7 @@ def check_same(folder: Path, config: TrainConfig) -> None:
         raise ValueError(f"scenario must stay {own} to resume, got {config.scenario} of hash {config.world.hash}")
     for name, value in asdict(stored).items():
         if name != "scenario" and value != getattr(config, name) and name not in _MAY_CHANGE:
-            raise ValueError(f"{name} must stay {value!r} to resume {folder}, got {getattr(config, name)!r}")
+            raise ValueError(f"{name} must stay {shown(value)} to resume {folder}, got {shown(getattr(config, name))}")
 
 
 @contextmanager

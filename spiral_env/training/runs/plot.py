@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from spiral_env.agents import load_policy
 from spiral_env.agents.checkpoint import read_policy
 from spiral_env.evaluation import EpisodeTable, run_episodes
-from spiral_env.files import write_atomically
+from spiral_env.files import check_writable, write_atomically
 from spiral_env.roles import LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.training.runs.folder import progress_rows
@@ -53,13 +53,15 @@ def plot_run(folder: Path, episodes: int = 50, progress: Callable[[int], None] |
     """
     world = _world(folder)
     rows = _progress(folder)
-    names = (*_REFERENCES, str(folder))
+    names, pictures = (*_REFERENCES, str(folder)), [folder / "learning_curve.png", folder / "lever_use.png"]
+    for path in pictures:
+        check_writable(path)
     tables = {n: run_episodes(world, {r: load_policy(n, r) for r in ROLES}, episodes, progress=progress) for n in names}
     references, own = {name: tables[name] for name in _REFERENCES}, tables[str(folder)]
     moved = unlike_average(own)
     words = moved_words(moved, episodes)
     curve, use = _learning_curve(rows, references, world.id, episodes), _lever_use(own, world.id, words)
-    files = [_save(curve, folder / "learning_curve.png"), _save(use, folder / "lever_use.png")]
+    files = [_save(curve, pictures[0]), _save(use, pictures[1])]
     return Pictures(files, moved, words)
 
 
