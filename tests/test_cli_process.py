@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ def test_help_loads_nothing_heavy(arguments: str) -> None:
     """What is loaded is what a user waits for; typer itself loads pydantic for a command's options."""
     program = f"""
 import sys
+import textwrap
 from spiral_env.commands import app
 from spiral_env.commands._errors import exit_code
 exit_code(app, {arguments.split()})
@@ -59,11 +60,28 @@ def test_a_full_output_is_one_line() -> None:
 def test_ctrl_c_ends_with_130_and_no_traceback() -> None:
     command = [*SCRIPT, "calibrate", "--episodes", "512"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        time.sleep(4.0)
+        assert process.stderr is not None
+        while b"calibrating" not in process.stderr.readline():
+            assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in err
+
+
+def test_ctrl_c_counts_in_what_the_compiler_calls_back() -> None:
+    program = """
+        import ctypes, signal, time
+        from spiral_env.commands._errors import exit_code
+        def command(*arguments, **options):
+            ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))()
+            time.sleep(20)
+        print(exit_code(command))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, timeout=15, check=False
+    )
+    assert (done.stdout, done.stderr) == (b"130\n", b"")
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from spiral_env.text import one_line
@@ -21,6 +25,8 @@ _EXTRAS = {
 """Extras and the modules they bring."""
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
 """What a shell reports of a process ended by SIGINT and by SIGPIPE."""
+_SOON = 0.05
+"""Seconds until an interrupt that was dropped is raised again."""
 _MISTAKES = (ValueError, TypeError, ImportError, OSError, RecursionError, MemoryError, OverflowError)
 
 
@@ -31,7 +37,8 @@ def exit_code(app: Any, arguments: Sequence[str] | None = None) -> int:
     """
     _write_what_can_be_encoded()
     try:
-        code = app(arguments, prog_name="spiral", standalone_mode=False)
+        with _interrupts_kept():
+            code = app(arguments, prog_name="spiral", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -48,6 +55,34 @@ def exit_code(app: Any, arguments: Sequence[str] | None = None) -> int:
         if text is None or os.environ.get("SPIRAL_ENV_TRACEBACK"):
             raise
         return _refuse(text)
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Ctrl-C counts also where Python drops it: in what the compiler calls back, which cannot raise."""
+    before = sys.unraisablehook
+
+    def raise_later(told: Any) -> None:
+        if told.exc_type is not KeyboardInterrupt:
+            before(told)
+            return
+        later = threading.Timer(_SOON, _interrupt)
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = raise_later
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _interrupt() -> None:
+    """What Ctrl-C does to the main thread, from another one."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _write_what_can_be_encoded() -> None:
