@@ -1,6 +1,10 @@
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Whoever started the tests in the background may have turned Ctrl-C off, for the commands that they start too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from hypothesis import HealthCheck, settings
 
