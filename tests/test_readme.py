@@ -29,10 +29,10 @@ def test_every_python_example_runs(code: str) -> None:
 
 
 def test_every_spiral_command_runs_in_order(tmp_path: Path) -> None:
-    """Trainings are shortened; Makefile targets and the installation are run by CI itself."""
+    """Trainings and evaluations are shortened; Makefile targets and the installation are run by CI itself."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     for command in COMMANDS:
-        line = re.sub(r"(timesteps[ =])\d+", r"\g<1>70000", command)
+        line = re.sub(r"(timesteps[ =])\d+", r"\g<1>70000", re.sub(r"(episodes )\d+", r"\g<1>10", command))
         words = [sys.executable, "-m", "spiral_env", *shlex.split(line)[1:]]
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
