@@ -26,7 +26,7 @@ train: $(STAMP)
 	$(BIN)/spiral evaluate --compare uniform,status_quo,scripted --compare $(RUN) --episodes 100
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not slow" -n 2
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n 2
