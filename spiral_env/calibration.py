@@ -231,7 +231,7 @@ def _solve_scales(world: World, games: _Games) -> dict[str, float]:
     months = sums[:, Sum.MONTHS]
     out = {}
     for name in ("it", "business", "finance", "sme"):
-        mean = float((sums[:, Sum[f"RETURN_{name.upper()}"]] / months).mean())
+        mean = float((sums[:, getattr(Sum, f"RETURN_{name.upper()}")] / months).mean())
         out[f"scale_{name}"] = mean * float(p[f"scale_{name}"])
     out["scale_team"] = float((sums[:, Sum.ECOSYSTEM_VALUE] / months).mean()) * 8.0 / world.num_smes
     return out
@@ -330,7 +330,7 @@ def _survival_facts(engine: Engine) -> list[Fact]:
     t = engine.states["sums"]
     out = []
     for days, target in ((30, 0.68), (90, 0.50), (365, 0.18)):
-        share = _ratio_interval(t[:, Sum[f"OPEN_{days}"]], t[:, Sum[f"AT_RISK_{days}"]])
+        share = _ratio_interval(t[:, getattr(Sum, f"OPEN_{days}")], t[:, getattr(Sum, f"AT_RISK_{days}")])
         out.append(Fact("3", f"open after {days} days", target - 0.06, target + 0.06, share))
     return out
 

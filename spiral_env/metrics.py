@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spiral_env.core.state import Sum
+from spiral_env.core.state import METRIC_SUMS, Sum
 
 __all__ = ["HEADLINES", "METRICS", "MONTH_KEYS", "OUTCOME_KEYS", "bounds", "headlines", "outcome", "outcomes_of_row"]
 
@@ -68,9 +68,9 @@ OUTCOME_KEYS: dict[str, str] = {name: f"outcome_{name}" for name in METRICS}
 _TINY = 1e-12
 _HEADLINE_KEYS = tuple(OUTCOME_KEYS[name] for name in HEADLINES)
 _headline_sums = operator.itemgetter(
-    *(Sum.MONTHS.value, Sum.SME_MONTHS.value, Sum.ECOSYSTEM_VALUE.value, Sum.PLATFORM_EVENTS.value),
-    *(Sum.SME_EVENTS.value, Sum.PRIVACY_INCIDENTS.value, Sum.MEMBERS.value),
-    *(Sum.RETURN_IT.value, Sum.RETURN_BUSINESS.value, Sum.RETURN_FINANCE.value, Sum.RETURN_SME.value),
+    *(Sum.MONTHS, Sum.SME_MONTHS, Sum.ECOSYSTEM_VALUE, Sum.PLATFORM_EVENTS),
+    *(Sum.SME_EVENTS, Sum.PRIVACY_INCIDENTS, Sum.MEMBERS),
+    *(Sum.RETURN_IT, Sum.RETURN_BUSINESS, Sum.RETURN_FINANCE, Sum.RETURN_SME),
 )
 
 
@@ -130,7 +130,7 @@ def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def outcome(states: np.ndarray, params: np.ndarray) -> dict[str, np.ndarray]:
     """Every measure of ``METRICS`` as float64 ``[E]`` for records ``states`` and ``params`` of shape ``[E]``."""
-    sums = {name.name.lower(): states["sums"][:, name.value] for name in Sum}
+    sums = {name: states["sums"][:, k] for k, name in enumerate(METRIC_SUMS)}
     planned = states["max_cycles"].astype(np.float64)
     months = np.maximum(sums["months"], 1.0)
     live = states["num_smes"][0] if len(states) else 0

@@ -314,9 +314,8 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
     def statement(self) -> dict[str, dict[str, float]]:
         """Last month's accounts: purpose -> account -> k$ received (negative: paid); each row sums to zero."""
         flows = self.engine.states[0].month_flow
-        return {
-            purpose.name.lower(): dict(zip(ACCOUNTS, flows[purpose.value].tolist(), strict=True)) for purpose in Purpose
-        }
+        rows = zip(Purpose._fields, flows.tolist(), strict=True)
+        return {name.lower(): dict(zip(ACCOUNTS, row, strict=True)) for name, row in rows}
 
     def metrics(self) -> dict[str, float]:
         """Outcome measures of the episode so far, as in ``spiral_env.metrics.METRICS``."""

@@ -97,7 +97,7 @@ def test_every_purpose_but_the_switched_off_occurs(books) -> None:
         flows.append(harsh.states["month_flow"].copy())
     used = np.abs(np.concatenate(flows)).sum((0, 2)) > 0.0
     # Subsidies are a policy lever that is off by default.
-    assert {p.name for p in Purpose if not used[p]} == {"SUBSIDY"}
+    assert {name for name, p in zip(Purpose._fields, Purpose, strict=True) if not used[p]} == {"SUBSIDY"}
 
 
 def test_a_subsidy_is_paid_by_the_world() -> None:
@@ -108,7 +108,7 @@ def test_a_subsidy_is_paid_by_the_world() -> None:
 
 def test_every_purpose_has_a_class_and_every_slot_an_account() -> None:
     assert len(PURPOSE_CLASS) == NUM_PURPOSES == len(Purpose)
-    assert {p.name for p in LOSSES} == {"PREMIUM", "RETAINED_LOSS", "PRIVACY_FINE", "COMPLIANCE_FINE"}
+    assert {Purpose._fields[p] for p in LOSSES} == {"PREMIUM", "RETAINED_LOSS", "PRIVACY_FINE", "COMPLIANCE_FINE"}
     assert len(SmeSlot) == opened(world(), range(1)).states["sme_flow"].shape[2]
 
 

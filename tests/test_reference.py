@@ -147,9 +147,8 @@ def assert_same(engine: Engine, reference: Ecosystem, when: str) -> None:
     state = engine.states[0]
     for name, cut in central_fields(reference.num_smes, reference.services.count):
         assert_near(state[name][cut] if cut else state[name], reference.field(name), f"{when}: {name}")
-    for purpose in Purpose:
-        got = state["month_flow"][purpose]
-        assert_near(got, reference.statement(purpose.name.lower()), f"{when}: {purpose.name}")
+    for name, flow in zip(Purpose._fields, state["month_flow"], strict=True):
+        assert_near(flow, reference.statement(name.lower()), f"{when}: {name}")
     assert_same_backlog(state, reference, when)
     for role, agents in reference.observations().items():
         assert_near(engine.observations[role][0], [list(x) for x in agents], f"{when}: observation {role}", 1e-5)
@@ -273,7 +272,9 @@ def test_the_reference_has_its_own_ledger_with_the_same_purposes() -> None:
     from reference_parts.books import CAPITAL, LOSS, OPERATING
 
     for kind, purposes in ((Class.OPERATING, OPERATING), (Class.CAPITAL, CAPITAL), (Class.LOSS, LOSS)):
-        assert {p.name.lower() for p in Purpose if PURPOSE_CLASS[p] == kind} == set(purposes)
+        assert {name.lower() for name, k in zip(Purpose._fields, PURPOSE_CLASS, strict=True) if k == kind} == set(
+            purposes
+        )
 
 
 def test_the_reference_imports_no_part_of_the_compiled_model() -> None:

@@ -6,7 +6,7 @@ fixed order, so the order in which cells run leaves no trace, not even in the la
 
 from __future__ import annotations
 
-from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,88 +27,90 @@ __all__ = [
 ]
 
 
-class Account(IntEnum):
+class _Account(NamedTuple):
     """Accounts; ``SMES`` stands for the accounts of all firms together in a statement."""
 
-    WORLD = 0
-    PLATFORM = 1
-    TREASURY = 2
-    SECURITY = 3
-    SMES = 4
+    WORLD: int = 0
+    PLATFORM: int = 1
+    TREASURY: int = 2
+    SECURITY: int = 3
+    SMES: int = 4
 
 
-class Class(IntEnum):
+class _Class(NamedTuple):
     """What a payment is: running business, a move of capital, or a loss."""
 
-    OPERATING = 0
-    CAPITAL = 1
-    LOSS = 2
+    OPERATING: int = 0
+    CAPITAL: int = 1
+    LOSS: int = 2
 
 
-class Purpose(IntEnum):
+class _Purpose(NamedTuple):
     """Why money moved, in the order of the phases of a month (``Phase``)."""
 
-    SECURITY_RELEASE = 0
-    SECURITY_RETURN = 1
-    SECURITY_LAPSE = 2
-    SECURITY_SPENDING = 3
-    BUSINESS_LEVERS = 4
-    FINANCE_LEVERS = 5
-    TENANT_FEE = 6
-    SME_LEVERS = 7
-    SUBSIDY = 8
-    PATCHING = 9
-    PRIVACY_FINE = 10
-    COMPLIANCE_FINE = 11
-    LOAN_RECOVERY = 12
-    PLATFORM_SALES = 13
-    FIXED_COST = 14
-    TENANT_SERVICE = 15
-    EMERGENCY_POSTURE = 16
-    SME_PROFIT = 17
-    CHANNEL_SALES = 18
-    LOAN_INTEREST = 19
-    LOAN_DRAW = 20
-    LOAN_INVESTMENT = 21
-    LOAN_REPAYMENT = 22
-    GREEN_INCOME = 23
-    PORTFOLIO_COST = 24
-    MARKET = 25
-    PREMIUM = 26
-    RETAINED_LOSS = 27
-    REMITTANCE = 28
-    OWNERS_DRAW = 29
-    OVERDRAFT = 30
-    OUTSIDE_CAPITAL = 31
-    EXIT = 32
-    ENTRY = 33
+    SECURITY_RELEASE: int = 0
+    SECURITY_RETURN: int = 1
+    SECURITY_LAPSE: int = 2
+    SECURITY_SPENDING: int = 3
+    BUSINESS_LEVERS: int = 4
+    FINANCE_LEVERS: int = 5
+    TENANT_FEE: int = 6
+    SME_LEVERS: int = 7
+    SUBSIDY: int = 8
+    PATCHING: int = 9
+    PRIVACY_FINE: int = 10
+    COMPLIANCE_FINE: int = 11
+    LOAN_RECOVERY: int = 12
+    PLATFORM_SALES: int = 13
+    FIXED_COST: int = 14
+    TENANT_SERVICE: int = 15
+    EMERGENCY_POSTURE: int = 16
+    SME_PROFIT: int = 17
+    CHANNEL_SALES: int = 18
+    LOAN_INTEREST: int = 19
+    LOAN_DRAW: int = 20
+    LOAN_INVESTMENT: int = 21
+    LOAN_REPAYMENT: int = 22
+    GREEN_INCOME: int = 23
+    PORTFOLIO_COST: int = 24
+    MARKET: int = 25
+    PREMIUM: int = 26
+    RETAINED_LOSS: int = 27
+    REMITTANCE: int = 28
+    OWNERS_DRAW: int = 29
+    OVERDRAFT: int = 30
+    OUTSIDE_CAPITAL: int = 31
+    EXIT: int = 32
+    ENTRY: int = 33
 
 
-class SmeSlot(IntEnum):
+class _SmeSlot(NamedTuple):
     """Which part of the month posts to an SME's account: one column each, so that sums have one order."""
 
-    LEVERS = 0
-    COMPLIANCE = 1
-    COMMERCE = 2
-    CREDIT = 3
-    CYBER = 4
-    CLOSING = 5
-    SEAT = 6
+    LEVERS: int = 0
+    COMPLIANCE: int = 1
+    COMMERCE: int = 2
+    CREDIT: int = 3
+    CYBER: int = 4
+    CLOSING: int = 5
+    SEAT: int = 6
 
 
-class Phase(IntEnum):
+class _Phase(NamedTuple):
     """When the ledger settles: no cell of a phase sees what another cell of it has posted."""
 
-    RELEASE = 0
-    DECISION = 1
-    GOVERNANCE = 2
-    VALUE = 3
-    CLOSING = 4
-    TURN = 5
+    RELEASE: int = 0
+    DECISION: int = 1
+    GOVERNANCE: int = 2
+    VALUE: int = 3
+    CLOSING: int = 4
+    TURN: int = 5
 
 
+# Tuples, since a number of an enumeration is no index of an array on a GPU.
+Account, Class, Purpose, SmeSlot, Phase = _Account(), _Class(), _Purpose(), _SmeSlot(), _Phase()
 NUM_PURPOSES = len(Purpose)
-ACCOUNTS = tuple(account.name.lower() for account in Account)
+ACCOUNTS = tuple(name.lower() for name in Account._fields)
 _LOSSES = (Purpose.PREMIUM, Purpose.RETAINED_LOSS, Purpose.PRIVACY_FINE, Purpose.COMPLIANCE_FINE)
 _CAPITAL = (
     *(Purpose.SUBSIDY, Purpose.MARKET, Purpose.LOAN_DRAW, Purpose.LOAN_INVESTMENT, Purpose.LOAN_REPAYMENT),

@@ -7,7 +7,7 @@ the draws of one mechanism do not move when another is switched off or when agen
 from __future__ import annotations
 
 import math
-from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,43 +28,46 @@ __all__ = [
 ]
 
 
-class Stream(IntEnum):
+class _Stream(NamedTuple):
     """One stream per mechanism."""
 
-    WORLD = 0
-    GRAPH = 1
-    CRITICALITY = 2
-    BACKLOG = 3
-    SME = 4
-    ARRIVALS = 5
-    VULNERABILITY = 6
-    FALSE_FINDINGS = 7
-    PATCH_FAILURE = 8
-    CASCADE = 9
-    CAMPAIGN = 10
-    ALERT = 11
-    PLATFORM_EVENT = 12
-    PLATFORM_ENTRY = 13
-    PLATFORM_SEVERITY = 14
-    SME_EVENT = 15
-    SME_SPILL = 16
-    SME_SEVERITY = 17
-    PRIVACY_INCIDENT = 18
-    PRIVACY_FINE = 19
-    COMPLIANCE = 20
-    COMPLIANCE_FINE = 21
-    MARKET = 22
-    MARKET_RETURN = 23
-    CROWDING = 24
-    RATING = 25
-    AUDIT = 26
-    FINDING = 27
-    PRESS = 28
-    DEFAULT = 29
-    CLOSURE = 30
-    REVENUE = 31
-    OBSERVATION = 32
-    CALENDAR = 33
+    WORLD: int = 0
+    GRAPH: int = 1
+    CRITICALITY: int = 2
+    BACKLOG: int = 3
+    SME: int = 4
+    ARRIVALS: int = 5
+    VULNERABILITY: int = 6
+    FALSE_FINDINGS: int = 7
+    PATCH_FAILURE: int = 8
+    CASCADE: int = 9
+    CAMPAIGN: int = 10
+    ALERT: int = 11
+    PLATFORM_EVENT: int = 12
+    PLATFORM_ENTRY: int = 13
+    PLATFORM_SEVERITY: int = 14
+    SME_EVENT: int = 15
+    SME_SPILL: int = 16
+    SME_SEVERITY: int = 17
+    PRIVACY_INCIDENT: int = 18
+    PRIVACY_FINE: int = 19
+    COMPLIANCE: int = 20
+    COMPLIANCE_FINE: int = 21
+    MARKET: int = 22
+    MARKET_RETURN: int = 23
+    CROWDING: int = 24
+    RATING: int = 25
+    AUDIT: int = 26
+    FINDING: int = 27
+    PRESS: int = 28
+    DEFAULT: int = 29
+    CLOSURE: int = 30
+    REVENUE: int = 31
+    OBSERVATION: int = 32
+    CALENDAR: int = 33
+
+
+Stream = _Stream()
 
 
 _C1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Mapping
-from enum import IntEnum
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -99,7 +99,8 @@ METRIC_SUMS: tuple[str, ...] = (
 )
 """Sums over the months of an episode, kept in ``sums`` in this order."""
 
-Sum = cast(Any, IntEnum("Sum", {name.upper(): k for k, name in enumerate(METRIC_SUMS)}))  # type: ignore[misc]
+Sum: Any = namedtuple("Sum", [name.upper() for name in METRIC_SUMS])(*range(len(METRIC_SUMS)))  # type: ignore[misc]
+"""Place of each of them in ``sums``."""
 
 
 def _fields(writer: str, spec: str, *, central: bool = True) -> tuple[Field, ...]:

@@ -10,7 +10,7 @@ from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import it, public
 from spiral_env.roles._levers import affordable, interpolate
 from spiral_env.roles._tables import default, features, graded, own_action, places, scales
-from spiral_env.roles.public import NOISE, remember
+from spiral_env.roles.public import NOISE, copy, remember
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "epsilon_of_rho", "observe", "reward", "rho_of_epsilon"]
 
@@ -84,7 +84,7 @@ def _capped_epsilon(s, p, wish):
 @kernel
 def decide(s, p, action):
     """Turn the efforts into the window, investment, next month's fee and this month's epsilon."""
-    s.business_action[:] = action[: s.business_action.shape[0]]
+    copy(action, s.business_action)
     calendar = (s.start_month + s.month - 1) % 12
     window = (
         interpolate(p.window_hours, action[LEVER.maintenance_window]) * p.window_price * p.season[calendar] * p.size

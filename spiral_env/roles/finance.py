@@ -8,7 +8,7 @@ from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import public
 from spiral_env.roles._levers import affordable, interpolate
 from spiral_env.roles._tables import default, features, graded, own_action, places, scales
-from spiral_env.roles.public import NOISE, remember
+from spiral_env.roles.public import NOISE, copy, remember
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "release_budget", "reward"]
 
@@ -71,7 +71,7 @@ def release_budget(s, p, action):
 @kernel
 def decide(s, p, action):
     """Turn the other four efforts into lending, market weight, audits and disclosure."""
-    s.finance_action[:] = action[: s.finance_action.shape[0]]
+    copy(action, s.finance_action)
     audits = max(interpolate(p.audit_share, action[LEVER.esg_verification]), p.verification_norm)
     cost = audits * s.num_smes * p.audit_cost + interpolate(p.cost_disclosure, action[LEVER.disclosure]) * p.size
     share = affordable(cost, s.balance[Account.TREASURY])

@@ -9,7 +9,7 @@ from spiral_env.core.state import LABELS
 from spiral_env.roles import _tables, public
 from spiral_env.roles._levers import affordable, category, interpolate
 from spiral_env.roles._tables import features, own_action, per, places, scales
-from spiral_env.roles.public import NOISE, TIERS, remember
+from spiral_env.roles.public import NOISE, TIERS, copy, remember
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "mean_posture_effort", "observe", "reward"]
 
@@ -86,7 +86,7 @@ def _fatigue(s, p):
 @kernel
 def decide(s, p, action):
     """Turn the efforts into postures, scanning and intelligence, paid from the security account."""
-    s.it_action[:] = action[: s.it_action.shape[0]]
+    copy(action, s.it_action)
     money = max(0.0, s.balance[Account.SECURITY])
     fixed = _choose_postures(s, p, action, money)
     _fatigue(s, p)

@@ -9,7 +9,7 @@ from spiral_env.core._jit import kernel
 from spiral_env.core.state import LABELS
 from spiral_env.roles._tables import features, per, places, scales
 
-__all__ = ["NOISE", "NUM_PUBLIC", "PUBLIC_FEATURES", "TIERS", "observe", "remember"]
+__all__ = ["NOISE", "NUM_PUBLIC", "PUBLIC_FEATURES", "TIERS", "copy", "observe", "remember"]
 
 TIERS = LABELS["tiers"]
 STAGES = ("aggregation", "governance", "value")
@@ -83,6 +83,13 @@ def observe(s, p, out):
     out[FEATURE.season_sin] = math.sin(angle)
     out[FEATURE.season_cos] = math.cos(angle)
     out[FEATURE.months_left] = (s.max_cycles - s.month) / s.max_cycles
+
+
+@kernel
+def copy(values, out):
+    """Fill ``out`` with the first of the values, one by one: a GPU cannot assign a slice to a slice."""
+    for k in range(out.shape[0]):
+        out[k] = values[k]
 
 
 @kernel

@@ -10,7 +10,7 @@ from spiral_env.core.rng import Stream, normal
 from spiral_env.roles import _tables, public
 from spiral_env.roles._levers import affordable, category, interpolate
 from spiral_env.roles._tables import features, own_action, places, scales
-from spiral_env.roles.public import NOISE, remember
+from spiral_env.roles.public import NOISE, copy, remember
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "count_members", "decide", "observe", "restated", "reward"]
 
@@ -118,7 +118,7 @@ def _choose_tier(s, p, i, wish, money, scale):
 @kernel
 def decide(s, p, i, action):
     """Turn the efforts of SME ``i`` into hygiene, membership, ESG, borrowing and sharing."""
-    s.sme_action[i, :] = action[: s.sme_action.shape[1]]
+    copy(action, s.sme_action[i])
     if restated(s, i):
         s.sme_annual[i] = 12.0 * s.sme_revenue[i]
     scale = _scale(s, p, i)

@@ -8,7 +8,7 @@ from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Phase, open_month, settle
 from spiral_env.core.state import Sum
 from spiral_env.roles import business, finance, it, sme
-from spiral_env.roles.public import NUM_PUBLIC
+from spiral_env.roles.public import NUM_PUBLIC, copy
 from spiral_env.simulator.closing import close_books, loss_load
 from spiral_env.simulator.reset import renew_seats
 from spiral_env.stages import feedback, reinforcement, spiral
@@ -231,13 +231,13 @@ def observe(s, p, observed, e, rows):
     block = rows * _IT_LOW.shape[0]
     at = block + e * _BUSINESS_LOW.shape[0]
     out = observed[at : at + _BUSINESS_LOW.shape[0]]
-    out[:NUM_PUBLIC] = seen[:NUM_PUBLIC]
+    copy(seen, out[:NUM_PUBLIC])
     business.observe(s, p, out)
     _clip(out, _BUSINESS_LOW, _BUSINESS_HIGH)
     block += rows * _BUSINESS_LOW.shape[0]
     at = block + e * _FINANCE_LOW.shape[0]
     out = observed[at : at + _FINANCE_LOW.shape[0]]
-    out[:NUM_PUBLIC] = seen[:NUM_PUBLIC]
+    copy(seen, out[:NUM_PUBLIC])
     finance.observe(s, p, out)
     _clip(out, _FINANCE_LOW, _FINANCE_HIGH)
     block += rows * _FINANCE_LOW.shape[0]
@@ -245,6 +245,6 @@ def observe(s, p, observed, e, rows):
     for i in range(s.num_smes):
         at = block + (e * s.num_smes + i) * width
         out = observed[at : at + width]
-        out[:NUM_PUBLIC] = seen[:NUM_PUBLIC]
+        copy(seen, out[:NUM_PUBLIC])
         sme.observe(s, p, i, out)
         _clip(out, _SME_LOW, _SME_HIGH)

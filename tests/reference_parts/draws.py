@@ -27,17 +27,17 @@ class Draws:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def uniform(self, month: int, stream: Stream, index: int) -> float:
+    def uniform(self, month: int, stream: int, index: int) -> float:
         key = mix(self.seed ^ mix(month * 2**20 + int(stream)))
         return ((mix(key ^ index) >> 11) + 0.5) / 2.0**53
 
-    def normal(self, month: int, stream: Stream, index: int) -> float:
+    def normal(self, month: int, stream: int, index: int) -> float:
         return STANDARD.inv_cdf(self.uniform(month, stream, index))
 
-    def lognormal(self, month: int, stream: Stream, index: int, mu: float, sigma: float) -> float:
+    def lognormal(self, month: int, stream: int, index: int, mu: float, sigma: float) -> float:
         return math.exp(mu + sigma * self.normal(month, stream, index))
 
-    def poisson(self, month: int, stream: Stream, index: int, mean: float) -> int:
+    def poisson(self, month: int, stream: int, index: int, mean: float) -> int:
         """The least count (at most 400) whose distribution function reaches the uniform."""
         u = self.uniform(month, stream, index)
         probability = math.exp(-mean)
