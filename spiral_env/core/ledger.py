@@ -58,42 +58,46 @@ class _Purpose(NamedTuple):
     SME_LEVERS: int = 7
     SUBSIDY: int = 8
     PATCHING: int = 9
-    PRIVACY_FINE: int = 10
-    COMPLIANCE_FINE: int = 11
-    LOAN_RECOVERY: int = 12
-    PLATFORM_SALES: int = 13
-    FIXED_COST: int = 14
-    TENANT_SERVICE: int = 15
-    EMERGENCY_POSTURE: int = 16
-    SME_PROFIT: int = 17
-    CHANNEL_SALES: int = 18
-    LOAN_INTEREST: int = 19
-    LOAN_DRAW: int = 20
-    LOAN_INVESTMENT: int = 21
-    LOAN_REPAYMENT: int = 22
-    GREEN_INCOME: int = 23
-    PORTFOLIO_COST: int = 24
-    MARKET: int = 25
-    PREMIUM: int = 26
-    RETAINED_LOSS: int = 27
-    REMITTANCE: int = 28
-    OWNERS_DRAW: int = 29
-    OVERDRAFT: int = 30
-    OUTSIDE_CAPITAL: int = 31
-    EXIT: int = 32
-    ENTRY: int = 33
+    PAYOUT: int = 10
+    PRIVACY_FINE: int = 11
+    COMPLIANCE_FINE: int = 12
+    LOAN_RECOVERY: int = 13
+    PLATFORM_SALES: int = 14
+    FIXED_COST: int = 15
+    TENANT_SERVICE: int = 16
+    EMERGENCY_POSTURE: int = 17
+    SME_PROFIT: int = 18
+    CHANNEL_SALES: int = 19
+    LOAN_INTEREST: int = 20
+    LOAN_DRAW: int = 21
+    LOAN_INVESTMENT: int = 22
+    LOAN_REPAYMENT: int = 23
+    GREEN_INCOME: int = 24
+    PORTFOLIO_COST: int = 25
+    DEPOSIT_INTEREST: int = 26
+    MARKET: int = 27
+    PREMIUM: int = 28
+    RETAINED_LOSS: int = 29
+    REMITTANCE: int = 30
+    OWNERS_DRAW: int = 31
+    OVERDRAFT: int = 32
+    OUTSIDE_CAPITAL: int = 33
+    DEPOSIT: int = 34
+    EXIT: int = 35
+    ENTRY: int = 36
 
 
 class _SmeSlot(NamedTuple):
     """Which part of the month posts to an SME's account: one column each, so that sums have one order."""
 
     LEVERS: int = 0
-    COMPLIANCE: int = 1
-    COMMERCE: int = 2
-    CREDIT: int = 3
-    CYBER: int = 4
-    CLOSING: int = 5
-    SEAT: int = 6
+    PAYOUT: int = 1
+    COMPLIANCE: int = 2
+    COMMERCE: int = 3
+    CREDIT: int = 4
+    CYBER: int = 5
+    CLOSING: int = 6
+    SEAT: int = 7
 
 
 class _Phase(NamedTuple):
@@ -114,7 +118,8 @@ ACCOUNTS = tuple(name.lower() for name in Account._fields)
 _LOSSES = (Purpose.PREMIUM, Purpose.RETAINED_LOSS, Purpose.PRIVACY_FINE, Purpose.COMPLIANCE_FINE)
 _CAPITAL = (
     *(Purpose.SUBSIDY, Purpose.MARKET, Purpose.LOAN_DRAW, Purpose.LOAN_INVESTMENT, Purpose.LOAN_REPAYMENT),
-    *(Purpose.LOAN_RECOVERY, Purpose.OWNERS_DRAW, Purpose.OUTSIDE_CAPITAL, Purpose.EXIT, Purpose.ENTRY),
+    *(Purpose.LOAN_RECOVERY, Purpose.OWNERS_DRAW, Purpose.OUTSIDE_CAPITAL, Purpose.DEPOSIT),
+    *(Purpose.EXIT, Purpose.ENTRY),
 )
 PURPOSE_CLASS = tuple(
     Class.LOSS if p in _LOSSES else Class.CAPITAL if p in _CAPITAL else Class.OPERATING for p in Purpose
@@ -124,7 +129,7 @@ _FIRST_PURPOSE = np.array(
     + [Purpose.REMITTANCE, Purpose.OUTSIDE_CAPITAL, NUM_PURPOSES]
 )
 _FIRST_SLOT = np.array(
-    [SmeSlot.LEVERS, SmeSlot.LEVERS, SmeSlot.COMPLIANCE, SmeSlot.COMMERCE, SmeSlot.CLOSING, SmeSlot.SEAT, len(SmeSlot)]
+    [SmeSlot.LEVERS, SmeSlot.LEVERS, SmeSlot.PAYOUT, SmeSlot.COMMERCE, SmeSlot.CLOSING, SmeSlot.SEAT, len(SmeSlot)]
 )
 
 

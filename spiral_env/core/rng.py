@@ -65,6 +65,9 @@ class _Stream(NamedTuple):
     REVENUE: int = 31
     OBSERVATION: int = 32
     CALENDAR: int = 33
+    ASSET_RETURN: int = 34
+    ASSET_ALPHA: int = 35
+    ASSET_SIGNAL: int = 36
 
 
 Stream = _Stream()

@@ -43,6 +43,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "accounts": ACCOUNTS,
     "tiers": ("edge", "core", "internal"),
     "tools": ("sast", "dast", "sca", "iast"),
+    "assets": ("1", "2", "3", "4"),
 }
 """What the entries of a field are called, by the name of its axis."""
 
@@ -135,10 +136,10 @@ FIELDS: tuple[Field, ...] = (
         calls_end i8[S] offset_in_callee 0..C
         callee i1[C] service 0..<S
         mean_reach f8 share 0<..
+        service_value f8[S] x_mean 0..
         start_month i8 calendar_month 0..11
         sme_start_revenue f8[N] k$/month 0<..
         sme_records_base f8[N] records/month 0..
-        sme_constraint f8[N] 1 0..1
         sme_entry i8[N] month_of_entry -1200..T
         """,
         central=False,
@@ -179,6 +180,8 @@ FIELDS: tuple[Field, ...] = (
         posture_mean f8[tiers] x_threat 0..1
         scanning_effort f8 1 0..1
         intel_effort f8 1 0..1
+        triage f8 effort 0..1
+        it_asked f8 k$ 0..
         it_cost f8 k$ 0..
         """,
     )
@@ -189,9 +192,12 @@ FIELDS: tuple[Field, ...] = (
         window_effort f8 1 0..1
         modules_effort f8 1 0..1
         privacy_effort f8 1 0..1
+        verification_effort f8 1 0..1
+        payout_rate f8 k$/record 0..
         fee_effort f8 1 0..1
         fee_next f8 1 0..1
         epsilon f8 epsilon 0..
+        business_asked f8 k$ 0..
         business_cost f8 k$ 0..
         """,
     )
@@ -204,10 +210,13 @@ FIELDS: tuple[Field, ...] = (
         returned f8 k$ 0..
         lapsed f8 k$ 0..
         lending_effort f8 1 0..1
+        asset_weight f8[assets] 1 0..1
         weight f8 1 0..1
         weight_change f8 1 0..1
         audit_share f8 share 0..1
+        green_threshold f8 rating 0..1
         disclosure_effort f8 1 0..1
+        finance_asked f8 k$ 0..
         finance_cost f8 k$ 0..
         """,
     )
@@ -223,7 +232,9 @@ FIELDS: tuple[Field, ...] = (
         sme_esg_scale f8[N] 1 0..1
         sme_borrow f8[N] share_of_annual_revenue 0..1
         sme_share f8[N] 1 0..1
+        sme_curation f8[N] 1 0..1
         sme_fee f8[N] k$ 0..
+        sme_asked f8[N] k$ 0..
         sme_cost f8[N] k$ ..
         num_members i8 SMEs 0..N
         member_sharing f8 1 0..1
@@ -238,7 +249,10 @@ FIELDS: tuple[Field, ...] = (
         """
         modules f8 1 0..1
         pool f8 records 0..
-        fraud f8 share -1..1
+        pool_bad f8 records 0..
+        fraud f8 share 0..1
+        payouts f8 k$ 0..
+        sme_payout f8[N] k$ 0..
         auc_pool f8 AUC 0..1
         sme_stock f8[N] records 0..
         sme_auc f8[N] AUC 0..1
@@ -278,7 +292,8 @@ FIELDS: tuple[Field, ...] = (
         v_cvss f8[V] CVSS 0..10
         v_epss f8[V] 1/30_d 0..0.99
         v_hazard f8[V] hazard 0..
-        v_rank f8[V] rank_of_EPSS_x_criticality 0..1
+        v_rank f8[V] rank_of_EPSS 0..1
+        v_value f8[V] rank_of_EPSS_x_revenue_at_risk 0..1
         v_detect f8[V] hazard 0..
         v_patch_month i2[V] month 0..32000
         v_kev_month i2[V] month 0..32000
@@ -344,6 +359,8 @@ FIELDS: tuple[Field, ...] = (
         rho12 f8 rho 0..
         eps12 f8 epsilon 0..
         incident_probability f8 1/month 0..1
+        expected_harm f8 k$ 0..
+        harm f8 k$ 0..
         expected_privacy_fine f8 k$ 0..
         privacy_incident i8 0_or_1 0..1
         privacy_fine f8 k$ 0..
@@ -359,11 +376,16 @@ FIELDS: tuple[Field, ...] = (
         stress i8 0_or_1 0..1
         market_return f8 1/month ..
         portfolio_return f8 1/month ..
-        calm_filter f8 probability 0..1
+        volatility_index f8 1/month 0..
+        asset_alpha f8[assets] 1/month ..
+        asset_edge f8[assets] 1/month ..
+        asset_return f8[assets] 1/month ..
+        asset_signal f8[assets] sd ..
         portfolio_index f8 1 0..
         portfolio_peak f8 1 1..
         drawdown f8 1 0..1
         drawdown_event i8 0_or_1 0..1
+        sme_constraint f8[N] 1 0..1
         sme_esg f8[N] 1 0..1
         sme_claim f8[N] 1 0..1
         sme_rating_noise f8[N] 1 ..
@@ -406,6 +428,7 @@ FIELDS: tuple[Field, ...] = (
         interest f8 k$ 0..
         green_income f8 k$ 0..
         portfolio_cost f8 k$ 0..
+        deposit_interest f8 k$ 0..
         certainty_equivalent f8 k$ ..
         market_income f8 k$ ..
         """,
@@ -429,12 +452,21 @@ FIELDS: tuple[Field, ...] = (
         """
         surface f8 x_arrivals 0..
         privacy_exposure f8 1 0..1
-        privacy_gain f8 x_gain 0..
-        scanner_gain f8 x_gain 0..
+        lesson_security f8 1 0..1
+        lesson_privacy f8 1 0..1
+        lesson_finance f8 1 0..1
+        gain_security f8 x 0..
+        gain_privacy f8 x 0..
+        gain_finance f8 x 0..
+        gain_modules f8 x 0..
+        gain_scanners f8 x 0..
         trust f8 1 0..1
+        partners f8 share 0..1
+        deposits f8 k$ 0..
+        scope f8 x_market 1..
+        proof f8 1 0..1
         need_scale f8 x 1..
         need_stock f8 1 0<..
-        records_factor f8 x 0<..
         """,
     )
     + _fields(
@@ -448,6 +480,8 @@ FIELDS: tuple[Field, ...] = (
         risk_mean f8 k$ 0..
         value f8 V ..
         value_sum f8 k$ ..
+        value_passed f8 V ..
+        trust_needed f8 1 0..1
         gate_count i8 months 0..T
         fallback_count i8 months 0..T
         level_rose i8 0_or_1 0..1
@@ -465,6 +499,7 @@ FIELDS: tuple[Field, ...] = (
         sme_margin f8[N] 1 ..
         operating_value f8 k$ ..
         realised_value f8 k$ ..
+        externality f8 k$ 0..
         ecosystem_value f8 k$ ..
         value_ring f8[6] k$ ..
         """,
