@@ -21,7 +21,9 @@ LEVERS = (
     graded("modules", "cost_modules", "AI modules: isolation, channel, wider surface"),
     graded("privacy_tech", "cost_privacy", "federated learning, zero-knowledge proofs"),
     graded("tenant_fee", "tenant_fee", f"posted for next month, moved by at most {default('fee_step')} of effort"),
-    graded("privacy_budget", "epsilon_month", "accuracy now against a 12-month account"),
+    graded("privacy_budget", "epsilon_month", "accuracy of a release now against a 12-month account"),
+    graded("verification", "cost_verification", "checks of contributions: fewer bad ones, some good ones rejected"),
+    graded("payout", "payout_record", "paid to members for every record that is accepted"),
 )
 
 FEATURES = (
@@ -37,7 +39,7 @@ FEATURES = (
         left 0 1 1 share of SMEs
         modules 0 1 1 stock
         privacy 0 1 1 stock
-        pool_need 0 4 1 records against need
+        pool_need 0 4 1 records held against need
         fraud 0 1 1 share (noisy)
         rho12 0 4 0.1 zCDP over 12 months
         rho_expiring 0 4 0.01 zCDP of the oldest month
@@ -47,6 +49,7 @@ FEATURES = (
         premium 0 4 40 k$ (3-month mean, 20 % noise)
         remitted 0 4 100 k$
         unit_cost 0 4 1 k$ a tenant
+        payouts 0 4 10 k$
         """
     )
     + own_action(LEVERS)
@@ -69,13 +72,19 @@ def epsilon_of_rho(rho, delta):
 
 
 @kernel
+def releases(s, p):
+    """Models released a month: one, and more with the modules in use; each spends the month's epsilon (study [1])."""
+    return 1.0 + p.release_modules * s.modules
+
+
+@kernel
 def _capped_epsilon(s, p, wish):
-    """The month's epsilon under the 12-month cap: never more than the account has left."""
+    """The epsilon of a release under the 12-month cap: the month's releases take no more than the account has left."""
     spent = 0.0
     for k in range(12):
         if k != s.month % 12:
             spent += s.rho_window[k]
-    left = max(0.0, rho_of_epsilon(p.epsilon_cap, p.delta) - spent)
+    left = max(0.0, rho_of_epsilon(p.epsilon_cap, p.delta) - spent) / releases(s, p)
     if rho_of_epsilon(wish, p.delta) <= left:
         return wish
     return epsilon_of_rho(left, p.delta)
@@ -83,7 +92,7 @@ def _capped_epsilon(s, p, wish):
 
 @kernel
 def decide(s, p, action):
-    """Turn the efforts into the window, investment, next month's fee and this month's epsilon."""
+    """Turn the efforts into the window, investment, checks, pay, next month's fee and this month's epsilon."""
     copy(action, s.business_action)
     calendar = (s.start_month + s.month - 1) % 12
     window = (
@@ -91,11 +100,16 @@ def decide(s, p, action):
     )
     modules = interpolate(p.cost_modules, action[LEVER.modules]) * p.size * p.modularity
     privacy = interpolate(p.cost_privacy, action[LEVER.privacy_tech]) * p.size * p.privacy_technology
-    cost = window + modules + privacy
+    verification = interpolate(p.cost_verification, action[LEVER.verification]) * p.size
+    cost = window + modules + privacy + verification
     share = affordable(cost, s.balance[Account.PLATFORM])
     s.window_effort = action[LEVER.maintenance_window] * share
     s.modules_effort = action[LEVER.modules] * share * p.modularity
     s.privacy_effort = action[LEVER.privacy_tech] * share * p.privacy_technology
+    s.verification_effort = action[LEVER.verification] * share
+    solvent = 1.0 if s.balance[Account.PLATFORM] >= 0.0 else 0.0
+    s.payout_rate = interpolate(p.payout_record, action[LEVER.payout]) * solvent
+    s.business_asked = cost
     s.business_cost = cost * share
     s.fee_effort = s.fee_next
     s.fee_next = min(max(action[LEVER.tenant_fee], s.fee_effort - p.fee_step), s.fee_effort + p.fee_step)
@@ -110,7 +124,7 @@ def reward(s, p, load, realised, out):
     fine = s.privacy_fine if realised else s.expected_privacy_fine
     out[0] = -p.loss_share[1] * loss - fine
     out[1] = -(s.business_cost + s.posture_price + s.tenant_service + p.platform_fixed * p.size)
-    out[2] = s.sales_margin + s.fee_income - s.remitted
+    out[2] = s.sales_margin + s.fee_income - s.payouts - s.remitted
 
 
 @kernel
@@ -125,7 +139,7 @@ def observe(s, p, out):
     out[FEATURE.left] = s.left / s.num_smes
     out[FEATURE.modules] = s.modules
     out[FEATURE.privacy] = s.privacy
-    out[FEATURE.pool_need] = s.pool / (p.need_pool * s.num_smes / 8.0 * s.need_scale)
+    out[FEATURE.pool_need] = (s.pool + s.pool_bad) / (p.need_pool * s.num_smes / 8.0 * s.need_scale)
     noise = 1.0 + p.observation_noise[1] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.fraud)
     out[FEATURE.fraud] = s.fraud * noise
     out[FEATURE.rho12] = s.rho12 * (1.0 / SCALE.rho12)
@@ -137,4 +151,5 @@ def observe(s, p, out):
     out[FEATURE.premium] = s.premium_mean * noise / (SCALE.premium * p.size)
     out[FEATURE.remitted] = s.remitted / (SCALE.remitted * p.size)
     out[FEATURE.unit_cost] = s.tenant_service / max(1, s.num_members)
+    out[FEATURE.payouts] = s.payouts / (SCALE.payouts * p.size)
     remember(s.business_action, out)

@@ -1,25 +1,32 @@
-"""Finance, the treasury: security budget, green lending, portfolio risk, ESG verification, disclosure."""
+"""Finance, the treasury: security budget, green lending, ESG verification, disclosure, a portfolio of four assets."""
 
 from __future__ import annotations
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
+from spiral_env.core.state import LABELS
 from spiral_env.roles import public
 from spiral_env.roles._levers import affordable, interpolate
-from spiral_env.roles._tables import default, features, graded, own_action, places, scales
+from spiral_env.roles._tables import default, features, graded, own_action, per, places, scales
 from spiral_env.roles.public import NOISE, copy, remember
 
 __all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "release_budget", "reward"]
 
 WRITES = "roles.finance"
+ASSETS = LABELS["assets"]
+NUM_ASSETS = len(ASSETS)
 
 LEVERS = (
     graded("security_budget", "security_release", "released to the security account"),
     graded("green_lending", "lending_offer", "offered to SMEs"),
-    graded("portfolio_risk", "portfolio_weight", "market weight of the investable book"),
     graded("esg_verification", "audit_share", f"audits at {default('audit_cost')} k$ each"),
     graded("disclosure", "cost_disclosure", "skill and trust up, crowding up"),
+    graded("green_threshold", "green_threshold", "least rating of a firm that counts as green"),
+    *(
+        graded(f"asset_{name}", "portfolio_weight", "weight in the book; all are scaled to one in sum", average=0.125)
+        for name in ASSETS
+    ),
 )
 
 FEATURES = (
@@ -30,7 +37,7 @@ FEATURES = (
         book 0 4 1 of the most that may be invested
         loans 0 4 1000 k$
         expected_credit_loss 0 4 10 k$
-        weight 0 1 1 market weight
+        weight 0 1 1 invested share
         drawdown 0 1 1 share
         skill -4 4 0.1 IC (noisy)
         crowding 0 1 1 proxy (noisy)
@@ -46,11 +53,15 @@ FEATURES = (
         remitted 0 4 100 k$
         disclosure 0 1 1 stock
         capital_need 0 4 1 capital against need
+        deposits 0 4 2500 k$
         """
     )
+    + per(ASSETS, "asset_return -4 4 0.05 a month")
+    + per(ASSETS, "asset_signal -4 4 1 sd of expected return (forecast)")
     + own_action(LEVERS)
 )
 LEVER, FEATURE, SCALE = places(LEVERS), places(FEATURES), scales(FEATURES)
+_ASSET = tuple(getattr(LEVER, f"asset_{name}") for name in ASSETS)
 
 
 @kernel
@@ -69,18 +80,33 @@ def release_budget(s, p, action):
 
 
 @kernel
+def _choose_weights(s, p, action):
+    """Weights in the four assets, scaled down where they exceed one in sum; the rest is cash."""
+    total = 0.0
+    for j in range(NUM_ASSETS):
+        total += interpolate(p.portfolio_weight, action[_ASSET[j]])
+    s.weight_change = 0.0
+    s.weight = 0.0
+    for j in range(NUM_ASSETS):
+        weight = interpolate(p.portfolio_weight, action[_ASSET[j]]) / max(1.0, total)
+        s.weight_change += abs(weight - s.asset_weight[j])
+        s.asset_weight[j] = weight
+        s.weight += weight
+
+
+@kernel
 def decide(s, p, action):
-    """Turn the other four efforts into lending, market weight, audits and disclosure."""
+    """Turn the other efforts into lending, weights, the green threshold, audits and disclosure."""
     copy(action, s.finance_action)
     audits = max(interpolate(p.audit_share, action[LEVER.esg_verification]), p.verification_norm)
     cost = audits * s.num_smes * p.audit_cost + interpolate(p.cost_disclosure, action[LEVER.disclosure]) * p.size
     share = affordable(cost, s.balance[Account.TREASURY])
-    weight = interpolate(p.portfolio_weight, action[LEVER.portfolio_risk])
+    _choose_weights(s, p, action)
     s.lending_effort = action[LEVER.green_lending]
-    s.weight_change = abs(weight - s.weight)
-    s.weight = weight
+    s.green_threshold = interpolate(p.green_threshold, action[LEVER.green_threshold])
     s.audit_share = audits * share
     s.disclosure_effort = action[LEVER.disclosure] * share
+    s.finance_asked = cost
     s.finance_cost = cost * share
     post(s, Purpose.FINANCE_LEVERS, Account.TREASURY, Account.WORLD, s.finance_cost)
 
@@ -92,7 +118,7 @@ def reward(s, p, load, realised, out):
     market = s.market_income if realised else s.certainty_equivalent
     credit = s.credit_loss if realised else s.expected_credit_loss
     out[0] = -p.loss_share[2] * loss
-    out[1] = -(s.release - s.returned + s.finance_cost + s.portfolio_cost + credit)
+    out[1] = -(s.release - s.returned + s.finance_cost + s.portfolio_cost + s.deposit_interest + credit)
     out[2] = s.interest + s.green_income + market + s.remitted
 
 
@@ -111,7 +137,7 @@ def _rating_moments(s):
 def observe(s, p, out):
     """Write the features of ``FEATURES`` behind the public ones, which ``out`` already holds."""
     mean, spread = _rating_moments(s)
-    cap = p.book_cap * p.size * p.market_growth**s.level
+    cap = p.book_cap * p.size * s.scope
     out[FEATURE.cash] = s.balance[Account.TREASURY] / (SCALE.cash * p.size)
     out[FEATURE.book] = s.book / cap
     out[FEATURE.loans] = s.loans / (SCALE.loans * s.num_smes / 8.0)
@@ -135,4 +161,8 @@ def observe(s, p, out):
     out[FEATURE.remitted] = s.remitted / (SCALE.remitted * p.size)
     out[FEATURE.disclosure] = s.disclosure
     out[FEATURE.capital_need] = s.capital / (p.need_capital * s.num_smes / 8.0 * s.need_scale)
+    out[FEATURE.deposits] = s.deposits / (SCALE.deposits * p.size)
+    for j in range(NUM_ASSETS):
+        out[FEATURE.asset_return[j]] = s.asset_return[j] / SCALE.asset_return
+        out[FEATURE.asset_signal[j]] = s.asset_signal[j]
     remember(s.finance_action, out)

@@ -20,6 +20,9 @@ LEVERS = (
     *(_tables.category(tier, _POSTURES, "posture", "posture_cost", f"patches of the {tier} tier") for tier in TIERS),
     _tables.graded("scanning", "cost_scanning", "hybrid SAST-DAST-SCA-IAST tool set"),
     _tables.graded("threat_intel", "cost_intel", "shared threat intelligence"),
+    _tables.graded(
+        "triage", "triage_threat", "what is patched first: by CVSS, by EPSS, by EPSS and revenue at risk", average=0.25
+    ),
 )
 
 FEATURES = (
@@ -55,18 +58,42 @@ _POSTURE = tuple(getattr(LEVER, tier) for tier in TIERS)
 
 
 @kernel
+def _raise_posture(s, p, tier, mode, cost, money):
+    """Set a tier's posture if the money pays for it; returns what all postures cost then, in k$."""
+    raised = cost + (p.posture_cost[mode] - p.posture_cost[s.posture[tier]]) * p.size
+    if raised > money:
+        return cost
+    s.posture[tier] = mode
+    return raised
+
+
+@kernel
 def _choose_postures(s, p, action, money):
-    """Postures that the money can pay, edge before core before internal; returns their fixed cost in k$."""
+    """The best postures the money can pay: first ``batch`` wherever more than ``defer`` is asked, then ``now``.
+
+    Returns their fixed cost in k$. Edge comes before core before internal.
+    """
     cost = 0.0
+    for tier in range(3):
+        s.posture[tier] = 0
+        cost += p.posture_cost[0] * p.size
+    for mode in range(1, 3):
+        for tier in range(3):
+            if category(action[_POSTURE[tier]]) >= mode:
+                cost = _raise_posture(s, p, tier, mode, cost, money)
     effort = 0.0
     for tier in range(3):
-        mode = category(action[_POSTURE[tier]])
-        while mode > 0 and cost + p.posture_cost[mode] * p.size > money:
-            mode -= 1
-        cost += p.posture_cost[mode] * p.size
-        effort += p.posture_effort[mode] / 3.0
-        s.posture[tier] = mode
+        effort += p.posture_effort[s.posture[tier]] / 3.0
     s.tier_effort = max(p.effort_floor, effort)
+    return cost
+
+
+@kernel
+def _asked_postures(p, action):
+    """Fixed cost in k$ of the postures that were asked for."""
+    cost = 0.0
+    for tier in range(3):
+        cost += p.posture_cost[category(action[_POSTURE[tier]])] * p.size
     return cost
 
 
@@ -88,14 +115,16 @@ def decide(s, p, action):
     """Turn the efforts into postures, scanning and intelligence, paid from the security account."""
     copy(action, s.it_action)
     money = max(0.0, s.balance[Account.SECURITY])
-    fixed = _choose_postures(s, p, action, money)
+    fixed = _choose_postures(s, p, action, p.posture_part * money)
     _fatigue(s, p)
     wish = (
         interpolate(p.cost_scanning, action[LEVER.scanning]) + interpolate(p.cost_intel, action[LEVER.threat_intel])
     ) * p.size
-    share = affordable(wish, money - fixed)
+    share = affordable(wish, p.tools_part * (money - fixed))
+    s.triage = action[LEVER.triage]
     s.scanning_effort = action[LEVER.scanning] * share
     s.intel_effort = action[LEVER.threat_intel] * share
+    s.it_asked = _asked_postures(p, action) + wish
     s.it_cost = fixed + wish * share
     post(s, Purpose.SECURITY_SPENDING, Account.SECURITY, Account.WORLD, s.it_cost)
 

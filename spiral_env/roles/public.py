@@ -31,10 +31,11 @@ PUBLIC_FEATURES = (
         """
         availability 0 1 1 share
         tenant_share 0 1 1 share of SMEs
+        partners 0 1 1 share of outside parties
         pool_auc 0 1 1 AUC
         eps12 0 4 10 epsilon over 12 months
         market_return -2 2 0.1 a month
-        calm_filter 0 1 1 probability
+        volatility 0 4 0.05 a month, an index as published
         season_sin -1 1 1 next month of the year
         season_cos -1 1 1 next month of the year
         months_left 0 1 1 share of the episode
@@ -54,6 +55,7 @@ class _Noise(NamedTuple):
     skill: int = 3
     crowding: int = 4
     finance_premium: int = 5
+    volatility: int = 6
     sme_premium: int = 16
 
 
@@ -75,10 +77,11 @@ def observe(s, p, out):
         out[FEATURE.alert_tier[k]] = 1.0 if s.alert_tier == k else 0.0
     out[FEATURE.availability] = s.availability
     out[FEATURE.tenant_share] = s.num_members / s.num_smes
+    out[FEATURE.partners] = s.partners
     out[FEATURE.pool_auc] = s.auc_pool
     out[FEATURE.eps12] = s.eps12 / SCALE.eps12
     out[FEATURE.market_return] = s.market_return * (1.0 / SCALE.market_return)
-    out[FEATURE.calm_filter] = s.calm_filter
+    out[FEATURE.volatility] = s.volatility_index / SCALE.volatility
     angle = 2.0 * math.pi * ((s.start_month + s.month) % 12) / 12.0
     out[FEATURE.season_sin] = math.sin(angle)
     out[FEATURE.season_cos] = math.cos(angle)

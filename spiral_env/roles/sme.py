@@ -29,6 +29,7 @@ LEVERS = (
     ),
     _tables.graded("borrowing", "borrowing_draw", "drawn within the limit"),
     _tables.graded("data_sharing", "cost_sharing", "share of own records given to the pool"),
+    _tables.graded("curation", "cost_curation", "checks of own records: without, twice as many are bad as usual"),
 )
 
 FEATURES = (
@@ -56,6 +57,9 @@ FEATURES = (
         records 0 4 400 records
         claim_gap 0 1 1 claimed less true
         age 0 1 120 months
+        size -4 4 1 ln of annual revenue against the usual firm
+        constraint 0 1 1 financial constraint
+        payout 0 4 0.5 k$ of last month
         """
     )
     + own_action(LEVERS)
@@ -124,22 +128,27 @@ def decide(s, p, i, action):
     scale = _scale(s, p, i)
     money = max(0.0, s.sme_cash[i])
     joining = _choose_tier(s, p, i, category(action[LEVER.module_tier]), money, scale)
+    wished, tier_cost = _membership_cost(s, p, category(action[LEVER.module_tier]), scale)
+    asked = wished + tier_cost
     fee, own = _membership_cost(s, p, s.sme_member[i], scale)
     mode = category(action[LEVER.esg])
     patch = interpolate(p.cost_hygiene, action[LEVER.patching]) * scale
     esg = p.cost_esg[mode] * scale
     sharing = interpolate(p.cost_sharing, action[LEVER.data_sharing]) * scale
-    graded = patch + esg + sharing
+    curation = interpolate(p.cost_curation, action[LEVER.curation]) * scale
+    graded = patch + esg + sharing + curation
     share = affordable(graded, money - fee - own - joining)
     s.sme_patch_effort[i] = action[LEVER.patching] * share
     s.sme_esg_mode[i] = mode
     s.sme_esg_scale[i] = share
     s.sme_borrow[i] = interpolate(p.borrowing_draw, action[LEVER.borrowing])
     s.sme_share[i] = action[LEVER.data_sharing] * share
+    s.sme_curation[i] = action[LEVER.curation] * share
     s.sme_fee[i] = fee
-    subsidy = p.subsidy_tools * (own + sharing * share)
+    subsidy = p.subsidy_tools * (fee + own + (sharing + curation) * share)
     if mode == 2:
         subsidy += p.tax_break_esg * esg * share
+    s.sme_asked[i] = asked + joining + graded
     s.sme_cost[i] = fee + own + joining + graded * share - subsidy
     post_sme(s, Purpose.TENANT_FEE, SmeSlot.LEVERS, i, Account.PLATFORM, fee)
     post_sme(s, Purpose.SME_LEVERS, SmeSlot.LEVERS, i, Account.WORLD, own + joining + graded * share)
@@ -173,7 +182,7 @@ def reward(s, p, i, load, realised, out):
     fine = s.sme_fine[i] if realised else s.sme_expected_fine[i]
     out[0] = -loss - fine
     out[1] = -(s.sme_cost[i] + s.sme_interest[i])
-    out[2] = s.sme_profit[i]
+    out[2] = s.sme_profit[i] + s.sme_payout[i]
 
 
 @kernel
@@ -202,4 +211,7 @@ def observe(s, p, i, out):
     out[FEATURE.records] = s.sme_stock[i] / SCALE.records
     out[FEATURE.claim_gap] = s.sme_claim[i] - s.sme_esg[i]
     out[FEATURE.age] = min(1.0, (s.month - s.sme_entry[i]) / SCALE.age)
+    out[FEATURE.size] = math.log(s.sme_annual[i] / (12.0 * p.sme_revenue_reference))
+    out[FEATURE.constraint] = s.sme_constraint[i]
+    out[FEATURE.payout] = s.sme_payout[i] / SCALE.payout
     remember(s.sme_action[i], out)

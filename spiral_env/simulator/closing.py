@@ -34,7 +34,7 @@ def loss_load(p):
 def _remit(s, p):
     """The platform remits a share of its positive operating profit."""
     income = s.sales_margin + s.fee_income
-    costs = p.platform_fixed * p.size + s.business_cost + s.tenant_service + s.posture_price + s.premium
+    costs = p.platform_fixed * p.size + s.business_cost + s.payouts + s.tenant_service + s.posture_price + s.premium
     s.business_profit = income - costs
     s.profit_mean += (s.business_profit - s.profit_mean) / 3.0
     s.remitted = min(p.remittance * max(0.0, s.business_profit), max(0.0, s.balance[Account.PLATFORM]))
@@ -45,7 +45,7 @@ def _remit(s, p):
 def _owners_draw(s, p):
     """Owners draw a share of profit above some months' cash; margins follow with a 6-month mean."""
     for i in range(s.num_smes):
-        net = s.sme_profit[i] - s.sme_cost[i] - s.sme_interest[i] - s.sme_premium[i]
+        net = s.sme_profit[i] + s.sme_payout[i] - s.sme_cost[i] - s.sme_interest[i] - s.sme_premium[i]
         s.sme_margin[i] += (net / s.sme_revenue[i] - s.sme_margin[i]) / 6.0
         spare = max(0.0, s.sme_cash[i] - p.owners_months * s.sme_revenue[i])
         draw = min(spare, p.owners_share * max(0.0, net))
@@ -63,7 +63,10 @@ def _overdrafts(s, p):
 
 @kernel
 def _values(s, p):
-    """Operating value from the ledger, with losses in expectation; beside it the realised one."""
+    """Operating value from the ledger, with losses in expectation; beside it the realised one.
+
+    What firms emit and what incidents do to users is no payment, but society's cost: value is told less of it.
+    """
     operating = 0.0
     lost = 0.0
     for purpose in range(NUM_PURPOSES):
@@ -73,12 +76,15 @@ def _values(s, p):
             lost += s.month_flow[purpose, Account.WORLD]
     expected = s.expected_breach
     fines = s.expected_privacy_fine
+    emitted = 0.0
     for i in range(s.num_smes):
         expected += s.sme_expected[i]
         fines += s.sme_expected_fine[i]
+        emitted += p.esg_cost * s.sme_revenue[i] * (1.0 - s.sme_esg[i])
     s.operating_value = operating - loss_load(p) * expected - fines - s.expected_credit_loss
-    s.realised_value = operating - lost - s.credit_loss
-    s.ecosystem_value = s.operating_value + s.certainty_equivalent
+    s.externality = emitted + s.expected_harm
+    s.realised_value = operating - lost - s.credit_loss - emitted - s.harm
+    s.ecosystem_value = s.operating_value + s.certainty_equivalent - s.externality
     s.value_ring[s.month % 6] = s.operating_value
 
 

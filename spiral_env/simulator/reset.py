@@ -11,19 +11,13 @@ from spiral_env.stages import feedback
 from spiral_env.stages.resource_aggregation.cybersecurity import NEVER, add_vulnerability, patch_delay
 from spiral_env.stages.resource_aggregation.digital_commerce import own_auc
 from spiral_env.stages.risk_governance._attack import expose, limited_mean, reach
+from spiral_env.stages.risk_governance._market import open_market
+from spiral_env.stages.risk_governance.finance import constraint
 
 __all__ = ["LAW_COLUMNS", "open_episode", "open_seat", "renew_seats"]
 
 LAW_COLUMNS = ("tier", "class", "cvss", "epss", "known", "patch", "kev")
 """Columns of the law of the starting backlog."""
-
-
-@kernel
-def _constraint(p, revenue, age_months):
-    """Financial constraint in [.1, .9] from the SA index of size and age."""
-    size = math.log(max(12.0 * revenue / 1000.0, 1e-6))
-    index = p.sa_size * size + p.sa_size_squared * size * size + p.sa_age * age_months / 12.0
-    return 0.1 + 0.8 * min(max((index - p.sa_low) / -p.sa_low, 0.0), 1.0)
 
 
 @kernel
@@ -43,8 +37,8 @@ def open_seat(s, p, i, age):
     s.sme_rating_noise[i] = p.rating_noise * normal(s.seed, s.month, Stream.SME, key + 3)
     s.sme_rating[i] = min(max(s.sme_claim[i] + s.sme_rating_noise[i], 0.0), 1.0)
     s.sme_ban[i] = 0
-    s.sme_green[i] = 1 if s.sme_rating[i] >= p.green_rating else 0
-    s.sme_constraint[i] = _constraint(p, revenue, age)
+    s.sme_green[i] = 1 if s.sme_rating[i] >= s.green_threshold else 0
+    s.sme_constraint[i] = constraint(p, revenue, age, revenue)
     s.sme_entry[i] = s.month - age
     s.sme_loan[i] = 0.0
     s.sme_capital[i] = 0.0
@@ -138,14 +132,17 @@ def _graph(s, p, degree):
 
 @kernel
 def _mean_reach(s, p, chance):
-    """Reach at the starting modularity, averaged over entries by their exposure."""
+    """Reach at the starting modularity, averaged over entries by exposure, and what an entry puts at risk by both."""
     total = 0.0
     weight = 0.0
     for k in range(s.num_services):
         exposure = p.exposure[s.service_tier[k]]
-        total += exposure * reach(s, p, k, p.start_stock, chance)
+        s.service_value[k] = exposure * reach(s, p, k, p.start_stock, chance)
+        total += s.service_value[k]
         weight += exposure
     s.mean_reach = total / weight
+    for k in range(s.num_services):
+        s.service_value[k] *= s.num_services / total
 
 
 @kernel
@@ -180,7 +177,12 @@ def _stocks(s, p):
     s.trust = p.start_trust
     s.users = p.start_users
     s.auc_pool = 0.5
-    s.fraud = p.fraud_base - p.fraud_verified * s.privacy
+    s.lesson_security = p.start_lesson
+    s.lesson_privacy = p.start_lesson
+    s.lesson_finance = p.start_lesson
+    s.proof = p.start_proof
+    s.scope = 1.0
+    s.partners = p.start_partners
     s.crowding = p.crowding_base
     s.availability = 1.0
     s.sales_ratio = 1.0
@@ -194,6 +196,7 @@ def _stocks(s, p):
     s.tier_effort = p.effort_floor
     s.fee_next = 0.5
     s.fee_effort = 0.5
+    s.green_threshold = p.green_threshold[1]
     s.intel_factor = 1.0
     s.asset_protection = 1.0
     s.capital_growth = p.arrow_capital_commerce
@@ -235,9 +238,8 @@ def open_episode(s, p, law, seed, num_smes, max_cycles, chance):
     _money(s, p)
     _backlog(s, p, law)
     expose(s, p)
-    s.stress = 0 if uniform(seed, 0, Stream.MARKET, 0) < p.market_start_calm else 1
-    s.calm_filter = p.market_start_calm
+    open_market(s, p)
     s.risk_mean = p.start_risk * p.appetite * p.size
     s.risk = p.start_risk
     feedback.aggregation_to_governance(s, p)
-    feedback.value_to_aggregation(s, p)
+    feedback.pressures(s, p)

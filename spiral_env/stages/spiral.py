@@ -1,4 +1,4 @@
-"""The spiral: aggregation until A >= 1, governance until R stays under its gate, value until V >= 1; then up."""
+"""The spiral: aggregation until A >= 1, governance until R and trust keep their gates, value until V >= 1; then up."""
 
 from __future__ import annotations
 
@@ -33,21 +33,33 @@ def _aggregation(s, p):
 
 
 @kernel
+def _appetite(s, p):
+    """Loss that is accepted, in k$ a month: it follows how many firms take part."""
+    taking_part = 1.0 - p.appetite_members + p.appetite_members * s.num_members / s.num_smes
+    return p.appetite * p.size * taking_part
+
+
+@kernel
+def _trust_needed(s, p):
+    s.trust_needed = min(0.9, p.gate_trust + p.gate_trust_step * s.level)
+
+
+@kernel
 def _risk(s, p):
-    """R: 6-month exponential mean of the through-the-cycle expected loss, over the appetite."""
+    """R: 6-month exponential mean of the through-the-cycle expected loss, over the appetite for what is at stake."""
     fines = s.expected_privacy_fine
     for i in range(s.num_smes):
         fines += s.sme_expected_fine[i]
     s.risk_mean += (s.cycle_loss + fines - s.risk_mean) / p.risk_months
-    s.risk = s.risk_mean / (p.appetite * p.size)
+    s.risk = s.risk_mean / _appetite(s, p)
 
 
 @kernel
 def _value(s, p):
-    """V: operating value since the value stage began, over three starting months at this level's market."""
+    """V: operating value since the value stage began, over value_months starting months at this level's needs."""
     if s.stage == VALUE:
         s.value_sum += s.operating_value
-    target = p.value_months * p.start_value * p.size * p.market_growth**s.level
+    target = p.value_months * p.start_value * p.size * s.need_scale
     s.value = s.value_sum / target
 
 
@@ -65,8 +77,9 @@ def _rise(s, p):
     """One level up: old, lower losses are restated at the new threat, so the gate cannot be sprinted."""
     s.level += 1
     s.level_rose = 1
+    s.value_passed = s.value
     s.risk_mean *= p.threat_growth
-    s.risk = s.risk_mean / (p.appetite * p.size)
+    s.risk = s.risk_mean / _appetite(s, p)
     _enter(s, AGGREGATION)
 
 
@@ -84,7 +97,8 @@ def _height(s, p):
     if s.stage == AGGREGATION:
         progress = s.aggregation
     elif s.stage == GOVERNANCE:
-        progress = max(s.gate_count / p.gate_months, 0.9 * min(1.0, p.gate_risk / max(s.risk, 1e-9)))
+        near = min(p.gate_risk / max(s.risk, 1e-9), s.trust / max(s.trust_needed, 1e-9))
+        progress = max(s.gate_count / p.gate_months, 0.9 * min(1.0, near))
     else:
         progress = s.value
     s.height = s.level + (s.stage + min(max(progress, 0.0), 1.0)) / 3.0
@@ -98,7 +112,8 @@ def turn(s, p):
     _aggregation(s, p)
     _risk(s, p)
     _value(s, p)
-    s.gate_count = s.gate_count + 1 if s.risk <= p.gate_risk else 0
+    _trust_needed(s, p)
+    s.gate_count = s.gate_count + 1 if s.risk <= p.gate_risk and s.trust >= s.trust_needed else 0
     s.fallback_count = s.fallback_count + 1 if s.risk > p.fallback_risk else 0
     ready = s.stage_months >= p.stage_months
     if s.stage == AGGREGATION and ready and s.aggregation >= 1.0:

@@ -1,4 +1,4 @@
-"""How every stock moves: effort pays best while the spiral is in the stock's own stage."""
+"""How every stock moves: effort builds, and maintains what was built; what builds fast is what the feedback taught."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ AGGREGATION, GOVERNANCE, VALUE = 0, 1, 2
 
 
 @kernel
-def stock(s, p, x, effort, own_stage, gain):
-    """X' = x + stock_gain * gain * match * e * (1 - x) - stock_decay * x, within [0, 1]."""
-    match = p.match_in if s.stage == own_stage else p.match_out
-    moved = x + p.stock_gain * gain * match * effort * (1.0 - x) - p.stock_decay * x
+def stock(p, x, effort, gain):
+    """X' = x + stock_gain gain e (1 - x) - stock_decay x (1 - e), within [0, 1]."""
+    moved = x + p.stock_gain * gain * effort * (1.0 - x) - p.stock_decay * x * (1.0 - effort)
     return min(max(moved, 0.0), 1.0)

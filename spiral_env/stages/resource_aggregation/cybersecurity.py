@@ -8,7 +8,7 @@ import numpy as np
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.rng import Stream, poisson, stream_key, unit
-from spiral_env.stages.stock import AGGREGATION, GOVERNANCE, stock
+from spiral_env.stages.stock import stock
 
 __all__ = [
     "BIRTH_SHIFT",
@@ -96,7 +96,7 @@ def _free_slot(s, tickets):
 
 @kernel
 def rank_of_threat(threat):
-    """Rank in [0, 1] of EPSS x relative criticality: the logistic form of its log-normal law."""
+    """Rank in [0, 1] of a threat, EPSS x what its service is worth: the logistic form of its log-normal law."""
     z = (math.log(threat) + 4.68) / 1.51
     return 1.0 / (1.0 + math.exp(-1.702 * z))
 
@@ -106,7 +106,8 @@ def _grade(s, j, epss):
     """Set EPSS and what follows from it."""
     s.v_epss[j] = epss
     s.v_hazard[j] = -math.log(1.0 - epss)
-    s.v_rank[j] = rank_of_threat(epss * s.criticality[s.v_service[j]] * s.num_services)
+    s.v_rank[j] = rank_of_threat(epss)
+    s.v_value[j] = rank_of_threat(epss * s.service_value[s.v_service[j]])
 
 
 @kernel
@@ -187,6 +188,7 @@ def _forget(s, j):
     s.v_epss[j] = s.v_epss[last]
     s.v_hazard[j] = s.v_hazard[last]
     s.v_rank[j] = s.v_rank[last]
+    s.v_value[j] = s.v_value[last]
     s.v_patch_month[j] = s.v_patch_month[last]
     s.v_kev_month[j] = s.v_kev_month[last]
     s.v_kev[j] = s.v_kev[last]
@@ -225,8 +227,7 @@ def _arrivals(s, p, tickets):
 def _tools(s, p):
     """Move the four maturities; hazard of detection -ln(1 - d) per class; false findings."""
     for k in range(4):
-        gain = s.scanner_gain * p.tool_gain[k]
-        s.scanners[k] = stock(s, p, s.scanners[k], s.scanning_effort, AGGREGATION, gain)
+        s.scanners[k] = stock(p, s.scanners[k], s.scanning_effort, s.gain_scanners * p.tool_gain[k])
     s.detection = 0.0
     for k in range(4):
         missed = 1.0 - s.scanners[0] * p.recall_sast[k]
@@ -280,7 +281,7 @@ def _discover(s):
 def aggregate(s, p, scratch):
     """Close what was patched, buy tools, let vulnerabilities arrive and be found."""
     _close_patched(s)
-    s.intel = stock(s, p, s.intel, s.intel_effort, GOVERNANCE, 1.0)
+    s.intel = stock(p, s.intel, s.intel_effort, s.gain_security)
     for j in range(s.num_services):
         s.tail[j] *= 1.0 - p.tail_decay
     _arrivals(s, p, scratch[1])

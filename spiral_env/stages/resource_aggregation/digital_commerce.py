@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from spiral_env.core._jit import kernel
-from spiral_env.stages.stock import AGGREGATION, stock
+from spiral_env.core.ledger import Account, Purpose, SmeSlot, post_sme
+from spiral_env.stages.stock import stock
 
 __all__ = ["WRITES", "aggregate", "own_auc", "pool_auc"]
 
@@ -13,12 +14,18 @@ WRITES = "resource_aggregation.digital_commerce"
 
 
 @kernel
-def pool_auc(p, records, epsilon):
-    """AUC = .5 + ceiling / sqrt(1 + sampling/n + noise/(n eps)^2); .5 for an empty pool."""
+def pool_auc(p, records, epsilon, bad, features, secure):
+    """AUC = .5 + ceiling (1 - poison bad^3) / sqrt(1 + c sampling/n + (c secure)^2 noise/(n eps)^2).
+
+    ``features`` c is what the models in use need beside one, ``secure`` the share of the noise that secure aggregation
+    leaves. .5 for an empty pool.
+    """
     if records < 1.0 or epsilon <= 0.0:
         return 0.5
-    private = records * epsilon
-    return 0.5 + p.auc_ceiling / math.sqrt(1.0 + p.auc_sampling / records + p.auc_noise / (private * private))
+    clean = max(0.0, 1.0 - p.poison * bad * bad * bad)
+    private = records * epsilon / (features * secure)
+    blur = features * p.auc_sampling / records + p.auc_noise / (private * private)
+    return 0.5 + p.auc_ceiling * clean / math.sqrt(1.0 + blur)
 
 
 @kernel
@@ -28,17 +35,46 @@ def own_auc(p, records):
 
 
 @kernel
-def _pool(s, p):
-    """N' = records_retained n + sum_i member_i share_i records_i (1 - fraud)."""
-    s.fraud = (p.fraud_base - p.fraud_verified * s.privacy) * s.asset_protection
-    gathered = 0.0
+def _accepted(s, p, records, bad):
+    """Good and bad records that verification lets into the pool; proofs of full privacy technology err least."""
+    effort = s.verification_effort
+    recall = p.verify_recall * (0.5 + 0.5 * s.privacy)
+    wrongly = p.verify_false * (1.0 - s.privacy)
+    return records * (1.0 - bad) * (1.0 - effort * wrongly), records * bad * (1.0 - effort * recall)
+
+
+@kernel
+def _contribute(s, p):
+    """What members give, good and bad, and what they are paid for what is accepted (study [7])."""
+    good, junk = 0.0, 0.0
+    s.payouts = 0.0
     for i in range(s.num_smes):
-        records = s.sme_records_base[i] * s.records_factor
+        records = s.sme_records_base[i] * s.scope
         s.sme_stock[i] = p.records_retained * s.sme_stock[i] + records
+        s.sme_payout[i] = 0.0
         if s.sme_member[i] > 0:
-            gathered += s.sme_share[i] * records
-    s.pool = p.pool * (p.records_retained * s.pool + gathered * (1.0 - s.fraud))
-    s.auc_pool = pool_auc(p, s.pool, s.epsilon)
+            bad = min(1.0, 2.0 * p.fraud_base * (1.0 - s.sme_curation[i])) * s.asset_protection
+            mine, poor = _accepted(s, p, s.sme_share[i] * records, bad)
+            good += mine
+            junk += poor
+            s.sme_payout[i] = s.payout_rate * (mine + poor)
+            s.payouts += s.sme_payout[i]
+            post_sme(s, Purpose.PAYOUT, SmeSlot.PAYOUT, i, Account.PLATFORM, -s.sme_payout[i])
+    return good, junk
+
+
+@kernel
+def _pool(s, p):
+    """Records of members and of outside partners, good and bad, beside what is kept of the pool there was."""
+    good, junk = _contribute(s, p)
+    outside = p.partner_records * s.num_smes / 8.0 * s.partners * s.scope
+    mine, poor = _accepted(s, p, outside, p.fraud_base * s.asset_protection)
+    s.pool = p.pool * (p.records_retained * s.pool + good + mine)
+    s.pool_bad = p.pool * (p.records_retained * s.pool_bad + junk + poor)
+    held = s.pool + s.pool_bad
+    s.fraud = s.pool_bad / held if held > 0.0 else 0.0
+    features = 1.0 + p.model_growth * s.modules
+    s.auc_pool = pool_auc(p, held, s.epsilon, s.fraud, features, 1.0 - p.secure_noise * s.privacy)
 
 
 @kernel
@@ -56,6 +92,6 @@ def _access(s, p):
 @kernel
 def aggregate(s, p):
     """Invest in modules, pool the records that members share, train the pool model under noise."""
-    s.modules = p.modularity * stock(s, p, s.modules, s.modules_effort, AGGREGATION, 1.0)
+    s.modules = p.modularity * stock(p, s.modules, s.modules_effort, s.gain_modules)
     _pool(s, p)
     _access(s, p)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account
 from spiral_env.core.rng import Stream, normal
-from spiral_env.stages.stock import GOVERNANCE, stock
+from spiral_env.stages.stock import stock
 
 __all__ = ["WRITES", "aggregate"]
 
@@ -36,6 +36,6 @@ def _capital_pool(s, p):
 @kernel
 def aggregate(s, p):
     """Disclose, forecast, gather capital."""
-    s.disclosure = stock(s, p, s.disclosure, s.disclosure_effort, GOVERNANCE, 1.0)
+    s.disclosure = stock(p, s.disclosure, s.disclosure_effort, s.gain_finance)
     _forecast_skill(s, p)
     _capital_pool(s, p)

@@ -18,18 +18,21 @@ limited_mean = kernel(parameters.limited_mean)
 
 @kernel
 def campaign(s, p):
-    """Campaign on one tier: begun and ended by chance; its sign is an alert that names a tier."""
+    """Campaign on one tier, begun and ended by chance and seen by nobody; alerts may be false or name another tier."""
     draw = uniform(s.seed, s.month, Stream.CAMPAIGN, 0)
     if s.campaign >= 0:
         if draw < p.campaign_end:
             s.campaign = -1
     elif draw < p.campaign_onset:
         s.campaign = int(uniform(s.seed, s.month, Stream.CAMPAIGN, 1) * 3.0)
-    s.alert = 1 if s.campaign >= 0 else 0
+    sign = uniform(s.seed, s.month, Stream.ALERT, 0)
+    which = uniform(s.seed, s.month, Stream.ALERT, 1)
     s.alert_tier = s.campaign
-    if s.campaign >= 0 and uniform(s.seed, s.month, Stream.ALERT, 0) >= p.alert_truth + p.alert_intel * s.intel:
-        other = 1 + int(uniform(s.seed, s.month, Stream.ALERT, 1) * 2.0)
-        s.alert_tier = (s.campaign + other) % 3
+    if s.campaign >= 0 and sign >= p.alert_truth + p.alert_intel * s.intel:
+        s.alert_tier = (s.campaign + 1 + int(which * 2.0)) % 3
+    elif s.campaign < 0 and sign < p.alert_false:
+        s.alert_tier = int(which * 3.0)
+    s.alert = 1 if s.alert_tier >= 0 else 0
 
 
 @kernel

@@ -15,9 +15,9 @@ ATTEMPTS = 1024
 
 
 @kernel
-def priority(ranking, cvss, rank):
-    """(1 - rho) CVSS/10 + rho rank(EPSS x criticality)."""
-    return (1.0 - ranking) * cvss / 10.0 + ranking * rank
+def priority(threat, business, cvss, rank, value):
+    """(1 - w) CVSS/10 + w [(1 - b) rank(EPSS) + b rank(EPSS x revenue at risk)], study [4]."""
+    return (1.0 - threat) * cvss / 10.0 + threat * ((1.0 - business) * rank + business * value)
 
 
 @kernel
@@ -27,13 +27,22 @@ def _ticket(s, j, score):
 
 
 @kernel
-def _queue(s, tickets):
+def _weights(s, p):
+    """Weight of exploit likelihood beside CVSS, as good as what is known of it, and of revenue at risk in it."""
+    informed = p.triage_public + (1.0 - p.triage_public) * s.ranking
+    return interpolate(p.triage_threat, s.triage) * informed, interpolate(p.triage_business, s.triage)
+
+
+@kernel
+def _queue(s, p, tickets):
     """Tickets of what is known and patchable outside deferred tiers, ``now`` before ``batch``; -1 for all else."""
     edge, core, internal = s.posture[0], s.posture[1], s.posture[2]
+    threat, business = _weights(s, p)
     for j in range(s.num_open):
         mode = edge if s.v_tier[j] == 0 else core if s.v_tier[j] == 1 else internal
         ready = int(s.v_known[j] == 1) & int(s.v_patch_month[j] <= s.month) & int(mode > 0)
-        ticket = _ticket(s, j, priority(s.ranking, s.v_cvss[j], s.v_rank[j]) + 2.0 * mode)
+        score = priority(threat, business, s.v_cvss[j], s.v_rank[j], s.v_value[j])
+        ticket = _ticket(s, j, score + 2.0 * mode)
         tickets[j] = ready * (ticket + 1) - 1
 
 
@@ -86,7 +95,7 @@ def _land(s, p, money, scratch):
     attempts = 0
     least_hours = min(p.patch_hours[1], p.patch_hours[2])
     least_price = min(p.patch_cost[1], p.patch_cost[2]) * p.size
-    _queue(s, tickets)
+    _queue(s, p, tickets)
     while hours >= least_hours and money >= least_price:
         j = _call_next(tickets, s.num_open)
         if j < 0:

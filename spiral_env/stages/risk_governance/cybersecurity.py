@@ -16,7 +16,7 @@ from spiral_env.stages.risk_governance._attack import (
     spill,
 )
 from spiral_env.stages.risk_governance._patching import plan_and_patch
-from spiral_env.stages.stock import GOVERNANCE, stock
+from spiral_env.stages.stock import stock
 
 __all__ = ["WRITES", "govern"]
 
@@ -55,7 +55,7 @@ def _sme_losses(s, p, platform_cycle):
 def govern(s, p, scratch):
     """Hygiene, ranking quality, the patch plan, the campaign, exposure, attack."""
     for i in range(s.num_smes):
-        s.sme_hygiene[i] = stock(s, p, s.sme_hygiene[i], s.sme_patch_effort[i], GOVERNANCE, 1.0)
+        s.sme_hygiene[i] = stock(p, s.sme_hygiene[i], s.sme_patch_effort[i], s.gain_security)
     s.ranking = (s.intel + s.disclosure + s.mean_sharing) / 3.0
     plan_and_patch(s, p, scratch)
     campaign(s, p)

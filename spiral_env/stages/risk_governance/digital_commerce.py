@@ -7,10 +7,10 @@ import math
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
 from spiral_env.core.rng import Stream, lognormal, stream_key, uniform, unit
-from spiral_env.roles.business import epsilon_of_rho, rho_of_epsilon
+from spiral_env.roles.business import epsilon_of_rho, releases, rho_of_epsilon
 from spiral_env.roles.sme import restated
 from spiral_env.stages.risk_governance._attack import limited_mean
-from spiral_env.stages.stock import GOVERNANCE, stock
+from spiral_env.stages.stock import stock
 
 __all__ = ["WRITES", "advantage", "govern"]
 
@@ -31,8 +31,8 @@ def strictness(s, p):
 
 @kernel
 def _account(s, p):
-    """Charge this month's release; the account adds the last twelve."""
-    s.rho_window[s.month % 12] = rho_of_epsilon(s.epsilon, p.delta)
+    """Charge this month's releases, one a module in use; the account adds the last twelve months."""
+    s.rho_window[s.month % 12] = rho_of_epsilon(s.epsilon, p.delta) * releases(s, p)
     total = 0.0
     for k in range(12):
         total += s.rho_window[k]
@@ -42,19 +42,27 @@ def _account(s, p):
 
 @kernel
 def _privacy_incident(s, p):
-    """Probability privacy_incident advantage exposure (1 - p), fine min(fine_cap annual sales, LogNormal)."""
+    """Probability privacy_incident advantage exposure (1 - p); some are fined min(fine_cap annual sales, LogNormal).
+
+    What an incident does to users is no payment: it is counted against the value of the ecosystem.
+    """
     strict = strictness(s, p)
     chance = p.privacy_incident * advantage(s.rho12) * s.privacy_exposure * (1.0 - s.privacy)
     s.incident_probability = min(1.0, p.privacy_incidents * strict * chance * s.asset_protection)
-    cap = p.fine_cap * 12.0 * p.platform_sales * p.size * p.market_growth**s.level
+    cap = p.fine_cap * 12.0 * p.platform_sales * p.size * s.scope
     mu = p.fine_mu - math.log(1000.0)
-    s.expected_privacy_fine = s.incident_probability * strict * limited_mean(mu, p.fine_sigma, cap)
+    s.expected_privacy_fine = s.incident_probability * p.fine_share * strict * limited_mean(mu, p.fine_sigma, cap)
+    harm = p.privacy_harm * p.size * s.privacy_exposure
+    s.expected_harm = s.incident_probability * harm
     s.privacy_incident = 0
     s.privacy_fine = 0.0
+    s.harm = 0.0
     if uniform(s.seed, s.month, Stream.PRIVACY_INCIDENT, 0) < s.incident_probability:
         s.privacy_incident = 1
-        size = lognormal(s.seed, s.month, Stream.PRIVACY_FINE, 0, mu, p.fine_sigma)
-        s.privacy_fine = strict * min(cap, size)
+        s.harm = harm
+        if uniform(s.seed, s.month, Stream.PRIVACY_FINE, 1) < p.fine_share:
+            size = lognormal(s.seed, s.month, Stream.PRIVACY_FINE, 0, mu, p.fine_sigma)
+            s.privacy_fine = strict * min(cap, size)
     s.incidents_year = s.incidents_year * 11.0 / 12.0 + s.privacy_incident
     post(s, Purpose.PRIVACY_FINE, Account.PLATFORM, Account.WORLD, s.privacy_fine)
 
@@ -83,7 +91,7 @@ def _compliance(s, p):
 @kernel
 def govern(s, p):
     """Invest in privacy technology, keep the account, face incidents and fines."""
-    moved = stock(s, p, s.privacy, s.privacy_effort, GOVERNANCE, s.privacy_gain)
+    moved = stock(p, s.privacy, s.privacy_effort, s.gain_privacy)
     s.privacy = p.privacy_technology * moved
     _account(s, p)
     _privacy_incident(s, p)

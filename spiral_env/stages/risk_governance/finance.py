@@ -6,55 +6,32 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
-from spiral_env.core.rng import Stream, gauss, normal, stream_key, uniform, unit
-from spiral_env.stages.stock import GOVERNANCE
+from spiral_env.core.rng import Stream, gauss, stream_key, uniform, unit
+from spiral_env.stages.risk_governance._market import hold, move
 
-__all__ = ["WRITES", "govern"]
+__all__ = ["WRITES", "constraint", "govern"]
 
 WRITES = "risk_governance.finance"
 
 
 @kernel
-def _market(s, p):
-    """Two-regime market (Hamilton 1989) and the filtered probability of calm."""
-    if uniform(s.seed, s.month, Stream.MARKET, 0) >= p.market_stay[s.stress]:
-        s.stress = 1 - s.stress
-    z = normal(s.seed, s.month, Stream.MARKET_RETURN, 0)
-    s.market_return = p.market_mean[s.stress] + p.market_volatility[s.stress] * z
-    prior = s.calm_filter * p.market_stay[0] + (1.0 - s.calm_filter) * (1.0 - p.market_stay[1])
-    calm = _density(s.market_return, p.market_mean[0], p.market_volatility[0])
-    stress = _density(s.market_return, p.market_mean[1], p.market_volatility[1])
-    s.calm_filter = prior * calm / (prior * calm + (1.0 - prior) * stress)
-    if p.market_risk == 0.0:
-        s.market_return = p.cash_rate
-
-
-@kernel
-def _density(x, mean, sd):
-    z = (x - mean) / sd
-    return math.exp(-0.5 * z * z) / sd + 1e-300
-
-
-@kernel
-def _portfolio(s, p):
-    """Return of the book, its peak and whether it has just fallen below the drawdown limit."""
-    edge = p.skill_return * (s.skill - p.skill_break_even)
-    s.portfolio_return = p.cash_rate + s.weight * (s.market_return - p.cash_rate + edge)
-    before = s.drawdown
-    s.portfolio_index *= max(0.05, 1.0 + s.portfolio_return)
-    s.portfolio_peak = max(s.portfolio_peak, s.portfolio_index)
-    s.drawdown = 1.0 - s.portfolio_index / s.portfolio_peak
-    s.drawdown_event = 1 if s.drawdown > p.drawdown_limit and before <= p.drawdown_limit else 0
+def constraint(p, revenue, age_months, cash):
+    """Financial constraint in [.05, .95] from the SA index of size and age, and from the cash a firm has (study [3])."""
+    size = math.log(max(12.0 * revenue / 1000.0, 1e-6))
+    index = p.sa_size * size + p.sa_size_squared * size * size + p.sa_age * age_months / 12.0
+    lasting = 0.1 + 0.8 * min(max((index - p.sa_low) / -p.sa_low, 0.0), 1.0)
+    short = 1.0 - min(max(cash / (2.0 * revenue), 0.0), 1.0)
+    return min(max(lasting + p.constraint_cash * short, 0.05), 0.95)
 
 
 @kernel
 def _effort(s, p, i):
     """True ESG rises by gain (1 - constraint)(1 - esg) under investment; a claim rises by a step or fades."""
     s.sme_esg[i] *= 1.0 - p.esg_decay
+    s.sme_constraint[i] = constraint(p, s.sme_revenue[i], s.month - s.sme_entry[i], s.sme_cash[i])
     if s.sme_esg_mode[i] == 2:
-        match = p.match_in if s.stage == GOVERNANCE else p.match_out
         room = (1.0 - s.sme_constraint[i]) * (1.0 - s.sme_esg[i])
-        s.sme_esg[i] = min(1.0, s.sme_esg[i] + p.esg_gain * match * room * s.sme_esg_scale[i])
+        s.sme_esg[i] = min(1.0, s.sme_esg[i] + p.esg_gain * s.gain_finance * room * s.sme_esg_scale[i])
     if s.sme_esg_mode[i] == 1:
         s.sme_claim[i] = min(1.0, max(s.sme_claim[i], s.sme_esg[i]) + p.claim_step * s.sme_esg_scale[i])
     else:
@@ -83,7 +60,7 @@ def _audit(s, p, i, audit_key, press_key):
         s.findings += 1
         s.sme_ban[i] = int(p.ban_months)
         s.sme_claim[i] = s.sme_esg[i]
-    s.sme_green[i] = 1 if s.sme_rating[i] >= p.green_rating and s.sme_ban[i] == 0 else 0
+    s.sme_green[i] = 1 if s.sme_rating[i] >= s.green_threshold and s.sme_ban[i] == 0 else 0
 
 
 @kernel
@@ -146,7 +123,7 @@ def _turnover(s, p):
 @kernel
 def govern(s, p):
     """The market moves, claims are checked, firms default or close."""
-    _market(s, p)
-    _portfolio(s, p)
+    move(s, p)
+    hold(s, p)
     _authenticity(s, p)
     _turnover(s, p)

@@ -25,16 +25,27 @@ def _growth(s, p, i, key):
 
 @kernel
 def _channel(s, p, i, network):
-    """channel_share revenue m 2 trust ln(1 + n)/ln(1 + N), x (1 + green_channel) for the green tier."""
+    """channel_share revenue m 2 trust network x (1 + green_channel) for the green tier, less what tenants disturb.
+
+    A firm outside sells a little through other markets.
+    """
     if s.sme_member[i] == 0:
-        return 0.0
+        return p.outside_share * s.sme_revenue[i]
     green = 1.0 + p.green_channel * s.sme_green[i]
-    return p.channel_share * s.sme_revenue[i] * s.modules * 2.0 * s.trust * network * green
+    undisturbed = 1.0 - p.interference * (1.0 - s.modules) * s.num_members / s.num_smes
+    return p.channel_share * s.sme_revenue[i] * s.modules * 2.0 * s.trust * network * green * undisturbed
+
+
+@kernel
+def _network(s, p):
+    """ln(1 + tenants)/ln(1 + all there could be), outside tenants among them."""
+    there = s.num_members + p.partner_tenants * s.num_smes * s.partners
+    return math.log(1.0 + there) / math.log(1.0 + s.num_smes * (1.0 + p.partner_tenants))
 
 
 @kernel
 def _smes(s, p):
-    network = math.log(1.0 + s.num_members) / math.log(1.0 + s.num_smes)
+    network = _network(s, p)
     key = stream_key(s.seed, s.month, Stream.REVENUE)
     for i in range(s.num_smes):
         growth = _growth(s, p, i, key)
@@ -50,10 +61,10 @@ def _smes(s, p):
 
 @kernel
 def _platform(s, p):
-    """Sales = base market_growth^level season availability users/users_reference; users follow trust (Bass 1969)."""
+    """Sales = base scope season availability users/users_reference, a share by network; users follow trust (Bass)."""
     s.availability = max(0.0, 1.0 - s.outage_hours / 720.0)
     season = p.season[(s.start_month + s.month - 1) % 12]
-    base = p.platform_sales * p.size * p.market_growth**s.level
+    base = p.platform_sales * p.size * s.scope * (1.0 - p.sales_network + p.sales_network * _network(s, p))
     s.sales = base * season * s.availability * s.users / p.users_reference
     s.sales_margin = p.platform_margin * s.sales
     now = s.month % 12

@@ -5,10 +5,13 @@ from __future__ import annotations
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
 from spiral_env.roles._levers import interpolate
+from spiral_env.stages.risk_governance._market import NUM_ASSETS
 
 __all__ = ["WRITES", "add_value"]
 
 WRITES = "value_addition.finance"
+TRULY_GREEN = 0.5
+"""True ESG from which a loan is green in full."""
 
 
 @kernel
@@ -40,7 +43,7 @@ def _lend(s, p):
         s.sme_interest[i] = interest
         s.sme_loan[i] = owed - repaid + draw
         s.loans += s.sme_loan[i]
-        s.green_book += s.sme_loan[i] * s.sme_green[i]
+        s.green_book += s.sme_loan[i] * s.sme_green[i] * min(1.0, s.sme_esg[i] / TRULY_GREEN)
         s.interest += interest
         post_sme(s, Purpose.LOAN_INTEREST, SmeSlot.CREDIT, i, Account.TREASURY, interest)
         post_sme(s, Purpose.LOAN_REPAYMENT, SmeSlot.CREDIT, i, Account.TREASURY, repaid)
@@ -50,27 +53,39 @@ def _lend(s, p):
 
 @kernel
 def _green(s, p):
-    """A green book earns green_income a month from outside funds, times the audited share of the year."""
+    """What is truly green of the green book earns green_income from outside funds, times the year's audited share."""
     s.audited_year = min(1.0, s.audited_year * 11.0 / 12.0 + s.audit_share)
     s.green_income = p.green_income * s.green_book * s.audited_year
     post(s, Purpose.GREEN_INCOME, Account.WORLD, Account.TREASURY, s.green_income)
 
 
 @kernel
+def _prospect(s, p):
+    """Expected excess return and variance of the weights under the true regime and the true alphas."""
+    if p.market_risk == 0.0:
+        return 0.0, 0.0
+    excess, beta, own = 0.0, 0.0, 0.0
+    for j in range(NUM_ASSETS):
+        w = s.asset_weight[j]
+        excess += w * (p.asset_beta[j] * (p.market_mean[s.stress] - p.cash_rate) + s.asset_edge[j])
+        beta += w * p.asset_beta[j]
+        own += w * w
+    sd = p.market_volatility[s.stress]
+    return excess, beta * beta * sd * sd + own * p.asset_sd * p.asset_sd
+
+
+@kernel
 def _invest(s, p):
-    """Book, costs, drawn return, and certainty equivalent W [rf + w (mu - rf + edge) - aversion/2 w^2 sigma^2]."""
-    cap = p.book_cap * p.size * p.market_growth**s.level
+    """Book, costs, drawn return, and certainty equivalent W [rf + excess - aversion/2 variance] of the true regime."""
+    cap = p.book_cap * p.size * s.scope
     s.book = min(max(0.0, s.balance[Account.TREASURY]), cap)
     s.portfolio_cost = p.trading_cost * s.weight_change * s.book + p.book_admin * s.loans
     s.market_income = s.book * s.portfolio_return
-    w = s.weight
-    mean, sd = p.market_mean[s.stress], p.market_volatility[s.stress]
-    if p.market_risk == 0.0:
-        mean, sd = p.cash_rate, 0.0
-    edge = w * p.skill_return * (s.skill - p.skill_break_even)
-    risk = 0.5 * p.risk_aversion * w * w * sd * sd
-    s.certainty_equivalent = s.book * (p.cash_rate + w * (mean - p.cash_rate) - risk + edge)
+    excess, variance = _prospect(s, p)
+    s.certainty_equivalent = s.book * (p.cash_rate + excess - 0.5 * p.risk_aversion * variance)
+    s.deposit_interest = p.deposit_rate / 12.0 * s.deposits
     post(s, Purpose.PORTFOLIO_COST, Account.TREASURY, Account.WORLD, s.portfolio_cost)
+    post(s, Purpose.DEPOSIT_INTEREST, Account.TREASURY, Account.WORLD, s.deposit_interest)
     post(s, Purpose.MARKET, Account.WORLD, Account.TREASURY, s.market_income)
 
 
