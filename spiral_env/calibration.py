@@ -178,7 +178,7 @@ def _solve_aim(world: World, games: _Games) -> float:
 
 
 def solve(
-    scenario: Scenario | str = "baseline-v0",
+    scenario: Scenario | str = "baseline-v1",
     episodes: int = 256,
     seed: int = 10_000,
     progress: Callable[[int], None] | None = None,
@@ -242,7 +242,7 @@ def _exact(value: float) -> Interval:
 
 
 def facts(
-    scenario: Scenario | str = "baseline-v0",
+    scenario: Scenario | str = "baseline-v1",
     episodes: int = 512,
     seed: int = 0,
     solution: Solution | None = None,
@@ -434,12 +434,12 @@ def store(solution: Solution) -> None:
 
     Whatever else the baseline says stays as it is.
     """
-    text = read_own("baseline-v0.toml", FOLDER)
+    text = read_own("baseline-v1.toml", FOLDER)
     for name, value in sorted(solution.params.items()):
         text, found = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
         if not found:
             text = re.sub(r"(?m)^\[params\]\n", f"[params]\n{name} = {value}\n", text)
     rows = [",".join(f"{x:.5g}" for x in row) for row in solution.law]
     law = "\n".join([",".join(LAW_COLUMNS), *rows, ""])
-    write_own({"baseline-v0.toml": text, "starting_backlog.csv": law}, FOLDER)
+    write_own({"baseline-v1.toml": text, "starting_backlog.csv": law}, FOLDER)
     starting_law.cache_clear()

@@ -73,7 +73,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "baseline-v0",
+        scenario: str | Path | Scenario = "baseline-v1",
         num_smes: int | None = None,
         action_mode: str = "multi_discrete",
         levels: int = 3,

@@ -76,7 +76,7 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
         self,
         role: str = "it",
         partners: str | Mapping[str, str | Policy] | None = None,
-        scenario: str | Path | Scenario = "baseline-v0",
+        scenario: str | Path | Scenario = "baseline-v1",
         action_mode: str = "multi_discrete",
         levels: int = 3,
         render_mode: str | None = None,

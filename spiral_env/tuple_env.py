@@ -35,7 +35,7 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "baseline-v0",
+        scenario: str | Path | Scenario = "baseline-v1",
         action_mode: str = "discrete",
         homogenize: bool = True,
         render_mode: str | None = None,

@@ -58,7 +58,7 @@ class SpiralVectorEnv:
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "baseline-v0",
+        scenario: str | Path | Scenario = "baseline-v1",
         num_envs: int = 1,
         num_threads: int = 1,
         autoreset_mode: str = "next_step",

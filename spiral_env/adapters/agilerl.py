@@ -42,7 +42,7 @@ class AgileVecEnv(PettingZooVecEnv):
     """
 
     def __init__(
-        self, scenario: Any = "baseline-v0", num_envs: int = 1, split: str | None = "train", **options: Any
+        self, scenario: Any = "baseline-v1", num_envs: int = 1, split: str | None = "train", **options: Any
     ) -> None:
         """Build the batch; ``options`` as in ``parallel_env``, and ``num_threads``. Test on ``split="held_out"``."""
         self.batch = SpiralVectorEnv(scenario, num_envs, autoreset_mode="same_step", split=split, **options)

@@ -43,7 +43,7 @@ class SpiralTask(TaskClass):
     Training draws its worlds from the scenario's ``train_seeds``, BenchMARL's evaluation from ``held_out_seeds``.
     """
 
-    def __init__(self, scenario: str | Path | Scenario = "baseline-v0", **options: Any) -> None:
+    def __init__(self, scenario: str | Path | Scenario = "baseline-v1", **options: Any) -> None:
         """``options`` as in ``SpiralEnv`` of the TorchRL adapter; ``action_mode`` is the algorithm's choice.
 
         Raises:

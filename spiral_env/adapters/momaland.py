@@ -34,7 +34,7 @@ class MultiObjectiveEnv(SpiralParallelEnv, MOParallelEnv):
         "central_observation": True,
     }
 
-    def __init__(self, scenario: Any = "baseline-v0", split: str | None = "train", **options: Any) -> None:
+    def __init__(self, scenario: Any = "baseline-v1", split: str | None = "train", **options: Any) -> None:
         """Build the world; options as in ``parallel_env``. To evaluate, give ``split="held_out"``."""
         super().__init__(scenario, split=split, **options)
         space = spaces.Box(-np.inf, np.inf, (len(OBJECTIVES),), np.float32)
@@ -56,11 +56,11 @@ class MultiObjectiveEnv(SpiralParallelEnv, MOParallelEnv):
         return observations, paid, terminations, truncations, infos
 
 
-def mo_parallel_env(scenario: Any = "baseline-v0", **options: Any) -> MultiObjectiveEnv:
+def mo_parallel_env(scenario: Any = "baseline-v1", **options: Any) -> MultiObjectiveEnv:
     """The environment with vector rewards; options as in ``parallel_env``."""
     return MultiObjectiveEnv(scenario, **options)
 
 
-def mo_env(scenario: Any = "baseline-v0", **options: Any) -> AECEnv:
+def mo_env(scenario: Any = "baseline-v1", **options: Any) -> AECEnv:
     """Its agent-by-agent form, by MOMAland's own conversion."""
     return OrderEnforcingWrapper(mo_parallel_to_aec(mo_parallel_env(scenario, **options)))

@@ -27,7 +27,7 @@ class BatchedPufferEnv(pufferlib.PufferEnv):
 
     def __init__(
         self,
-        scenario: Any = "baseline-v0",
+        scenario: Any = "baseline-v1",
         num_envs: int = 1,
         buf: Any = None,
         seed: int = 0,

@@ -21,7 +21,7 @@ class SkrlEnv(SpiralParallelEnv):
     write under ``Info / <measure>``.
     """
 
-    def __init__(self, scenario: Any = "baseline-v0", *, split: str | None = "train", **options: Any) -> None:
+    def __init__(self, scenario: Any = "baseline-v1", *, split: str | None = "train", **options: Any) -> None:
         """``options`` as in ``parallel_env``; evaluate with ``split="held_out"``."""
         super().__init__(scenario, split=split, **options)
 

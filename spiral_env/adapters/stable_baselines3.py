@@ -45,7 +45,7 @@ class SharedVecEnv(VecEnv):
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "baseline-v0",
+        scenario: str | Path | Scenario = "baseline-v1",
         num_envs: int = 1,
         num_threads: int = 1,
         split: str | None = "train",
@@ -197,7 +197,7 @@ class TeamVecEnv(SharedVecEnv):
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "baseline-v0",
+        scenario: str | Path | Scenario = "baseline-v1",
         num_envs: int = 1,
         num_threads: int = 1,
         split: str | None = "held_out",

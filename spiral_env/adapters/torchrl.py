@@ -63,7 +63,7 @@ class SpiralEnv(EnvBase):
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "baseline-v0",
+        scenario: str | Path | Scenario = "baseline-v1",
         num_envs: int = 1,
         num_threads: int = 1,
         *,

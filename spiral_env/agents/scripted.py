@@ -55,11 +55,13 @@ class Scripted:
     @staticmethod
     def _finance(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Release enough, lend, hold the market only in calm, verify a little, disclose in governance."""
-        calm = see["calm_filter"]
+        calm = see["volatility"] < 0.035
         return {
             "security_budget": np.where(see["R"] > 0.6, 1.0, 0.5),
-            "green_lending": np.ones_like(calm),
-            "portfolio_risk": np.where(calm > 0.8, 1.0, np.where(calm > 0.5, 0.5, 0.0)),
+            "green_lending": np.ones_like(see["R"]),
+            **{
+                f"asset_{j}": np.where(calm & (see[f"asset_signal_{j}"] > 0.0), 0.5, 0.05) for j in range(1, 5)
+            },
             "disclosure": np.where(see["stage_governance"] > 0.5, 1.0, 0.5),
         }
 

@@ -16,7 +16,7 @@ MOST_EPISODES = 2**16
 
 
 def calibrate(
-    scenario: World = "baseline-v0",
+    scenario: World = "baseline-v1",
     episodes: Annotated[int, typer.Option(min=2, max=MOST_EPISODES, help="Episodes of the average firm.")] = 2048,
     write: Annotated[bool, typer.Option(help="Store the solved values in the package's baseline.")] = False,
     as_json: AsJson = False,
@@ -25,9 +25,9 @@ def calibrate(
     from spiral_env import calibration
     from spiral_env.scenarios import load_scenario
 
-    if write and scenario != "baseline-v0":
+    if write and scenario != "baseline-v1":
         raise ValueError(
-            f"write must be left out unless scenario is baseline-v0, which holds the values, got {scenario}"
+            f"write must be left out unless scenario is baseline-v1, which holds the values, got {scenario}"
         )
     months = load_scenario(scenario).max_cycles
     with progress("calibrating", calibration.SOLVED_MONTHS + months, "months") as shown:

@@ -23,7 +23,7 @@ _NAME = re.compile(r"""'[^']+'(?=[\s,]|$)|"[^"]+"(?=[\s,]|$)|constant:[^\s,]*(?:
 
 
 def evaluate(
-    scenario: World = "baseline-v0",
+    scenario: World = "baseline-v1",
     compare: Annotated[
         list[str] | None,
         typer.Option(

@@ -15,7 +15,7 @@ from spiral_env.text import Table
 
 def game(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-    scenario: World = "baseline-v0",
+    scenario: World = "baseline-v1",
     episodes: Annotated[int, typer.Option(min=2, help="Held-out episodes of every team.")] = 200,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with every episode.")] = None,
     as_json: AsJson = False,

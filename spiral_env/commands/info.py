@@ -19,7 +19,7 @@ def info(
         bool, typer.Option("--hyperparameters", help="Show what spiral train --set takes instead.")
     ] = False,
     scenario: Annotated[
-        str | None, typer.Option(help="With --state: scenario id or TOML file.  [default: baseline-v0]")
+        str | None, typer.Option(help="With --state: scenario id or TOML file.  [default: baseline-v1]")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -33,7 +33,7 @@ def info(
     if role is not None:
         _role_info(role, as_json)
     elif state:
-        _state_info("baseline-v0" if scenario is None else scenario, as_json)
+        _state_info("baseline-v1" if scenario is None else scenario, as_json)
     elif hyperparameters:
         _hyperparameter_info(as_json)
     else:

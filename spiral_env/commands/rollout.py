@@ -13,7 +13,7 @@ from spiral_env.text import Table
 
 
 def rollout(
-    scenario: World = "baseline-v0",
+    scenario: World = "baseline-v1",
     policy: Spec = "status_quo",
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="File to write: .csv or .parquet.")] = None,

@@ -27,7 +27,7 @@ def train(
     out: Annotated[
         str | None, typer.Option(help="The run's folder; without it results/runs/<scenario>-<algo>-<seed>.")
     ] = None,
-    scenario: Annotated[str | None, typer.Option(help="Scenario id or TOML file (baseline-v0).")] = None,
+    scenario: Annotated[str | None, typer.Option(help="Scenario id or TOML file (baseline-v1).")] = None,
     algo: Annotated[str | None, typer.Option(help="ippo, mappo, es or sb3-ppo (ippo).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run (0).")] = None,
     timesteps: Annotated[
@@ -161,7 +161,7 @@ def _compare(folder: Path, config: TrainConfig) -> str:
 
     world, text = config.world, str(folder)
     ours = world.id in scenario_ids() and load_scenario(world.id).hash == world.hash
-    named = () if ours and world.id == "baseline-v0" else ("--scenario", world.id if ours else f"{text}/scenario.toml")
+    named = () if ours and world.id == "baseline-v1" else ("--scenario", world.id if ours else f"{text}/scenario.toml")
     plain = re.fullmatch(r"[\w./-]+", text) is not None
     teams = ("--compare", f"status_quo,{text}") if plain else ("--compare", "status_quo", "--compare", text)
     return _command("evaluate", *named, *teams)

@@ -101,6 +101,7 @@ _LEVERS = _group(
     ("posture_part", 0.4, "share of the security cash", 0.0, 1.0, "assumed: postures leave money for tools and patches"),
     ("tools_part", 0.5, "share of what postures leave", 0.0, 1.0, "assumed: tools leave money for patches"),
     ("triage_threat", (0.0, 1.0, 1.0), "weight of EPSS beside CVSS", 0.0, 1.0, "study [4]: from CVSS to exploit likelihood"),
+    ("triage_public", 0.4, "1", 0.0, 1.0, "assumed: how far public EPSS serves without own intelligence"),
     ("triage_business", (0.0, 0.0, 1.0), "weight of revenue at risk", 0.0, 1.0, "study [4]: business impact in the score"),
     ("cost_scanning", (0.0, 2.5, 10.0), "k$ a month", 0.0, 1e4, _ASSUMED),
     ("cost_intel", (0.0, 2.0, 8.0), "k$ a month", 0.0, 1e4, _ASSUMED),

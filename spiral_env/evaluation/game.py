@@ -68,7 +68,7 @@ def _values(
 
 
 def best_constant(
-    scenario: str | Path | Scenario = "baseline-v0",
+    scenario: str | Path | Scenario = "baseline-v1",
     measure: str = "ecosystem_value",
     *,
     random: int = 1000,

@@ -89,7 +89,7 @@ class Scenario(BaseModel):
     """A world: versioned id, sizes, overrides of the parameter table, ranges of a procedural world.
 
     Attributes:
-        id: name with a version, as ``baseline-v0``.
+        id: name with a version, as ``baseline-v1``.
         title: a few words.
         description: what is special about it.
         num_smes: SMEs, in [1, 512].
@@ -157,9 +157,6 @@ class Scenario(BaseModel):
             total = sum(self.value(name))  # type: ignore[arg-type]
             if abs(total - 1.0) > _ROUNDING:
                 raise ValueError(f"params.{name} must add to 1 within {_ROUNDING}, got {total:g}")
-        if not _FRAUD & self.ranges.keys() and self.value("fraud_verified") > self.value("fraud_base"):  # type: ignore[operator]
-            high = self.value("fraud_base")
-            raise ValueError(f"params.fraud_verified must be at most fraud_base, {high:g}, or fraud falls below 0")
         return self
 
     def value(self, name: str) -> Value:
@@ -241,7 +238,6 @@ def _toml(value: Any) -> str:
 _SWITCHES = tuple(q.name for q in PARAMETERS if q.group == "switches")
 _WHOLE = ("num_services", *_SWITCHES)
 _SHARES = ("class_share", "severity_share", "loss_share")
-_FRAUD = {"fraud_base", "fraud_verified"}
 _FED = (
     *("size_exponent", "breach_mu", "breach_sigma", "breach_cap"),
     *("campaign_onset", "campaign_end", "threat_quiet", "threat_campaign"),

@@ -77,7 +77,7 @@ class TrainConfig:
     (``minibatches`` to ``target_kl``), and ``gradient_pieces`` belongs to ippo and mappo alone.
     """
 
-    scenario: str = _is("baseline-v0", "id or TOML file of the world")
+    scenario: str = _is("baseline-v1", "id or TOML file of the world")
     algo: str = _is("ippo", "how is learned", among=ALGOS)
     policy: str = _is("shared", "networks of sb3-ppo: one for all agents, or one a role as the others", among=POLICIES)
     seed: int = _is(0, "of networks, worlds and draws", 0, 2**63 - 1)

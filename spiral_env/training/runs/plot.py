@@ -73,7 +73,7 @@ def _world(folder: Path) -> Scenario:
     """
     _, header = read_policy(folder)
     own = folder / "scenario.toml"
-    world = load_scenario(own if own.exists() else str(header.get("scenario", "baseline-v0")))
+    world = load_scenario(own if own.exists() else str(header.get("scenario", "baseline-v1")))
     trained = header.get("scenario_hash", world.hash)
     if world.hash != trained:
         where = own if own.exists() else world.id
