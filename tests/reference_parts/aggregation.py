@@ -8,19 +8,12 @@ from reference_parts.draws import Stream, clip
 from reference_parts.firms import own_auc
 from reference_parts.vulnerabilities import FINE, arrival
 
-__all__ = ["AGGREGATION", "GOVERNANCE", "VALUE", "aggregate", "stock"]
-
-AGGREGATION, GOVERNANCE, VALUE = 0, 1, 2
+__all__ = ["aggregate", "stock"]
 
 
-def match(w, own_stage: int) -> float:
-    return w.p.match_in if w.stage == own_stage else w.p.match_out
-
-
-def stock(w, x: float, effort: float, own_stage: int, gain: float = 1.0) -> float:
-    """Effort adds to what is missing, decay takes from what there is."""
-    added = w.p.stock_gain * gain * match(w, own_stage) * effort * (1.0 - x)
-    return clip(x + added - w.p.stock_decay * x, 0.0, 1.0)
+def stock(p, x: float, effort: float, gain: float) -> float:
+    """Effort adds to what is missing and maintains what is there; what is not maintained decays."""
+    return clip(x + p.stock_gain * gain * effort * (1.0 - x) - p.stock_decay * x * (1.0 - effort), 0.0, 1.0)
 
 
 def aggregate(w) -> None:
@@ -34,19 +27,26 @@ def aggregate(w) -> None:
 
 
 def commerce(w, p) -> None:
-    w.modules = p.modularity * stock(w, w.modules, w.modules_effort, AGGREGATION)
-    w.fraud = (p.fraud_base - p.fraud_verified * w.privacy) * w.asset_protection
-    gathered = 0.0
+    """Modules; what firms and partners contribute, verified and paid for; the models trained on it."""
+    w.modules = p.modularity * stock(p, w.modules, w.modules_effort, w.gain_modules)
+    good = bad = w.payouts = 0.0
     for firm in w.firms:
-        records = firm.records_base * w.records_factor
+        records = firm.records_base * w.scope
         firm.stock = p.records_retained * firm.stock + records
-        if firm.member:
-            gathered += firm.share * records
-    w.pool = p.pool * (p.records_retained * w.pool + gathered * (1.0 - w.fraud))
-    w.auc_pool = 0.5
-    if w.pool >= 1.0 and w.epsilon > 0.0:
-        noise = p.auc_noise / (w.pool * w.epsilon) ** 2
-        w.auc_pool += p.auc_ceiling / math.sqrt(1.0 + p.auc_sampling / w.pool + noise)
+        given = firm.share * records if firm.member else 0.0
+        careless = min(1.0, 2.0 * p.fraud_base * (1.0 - firm.curation)) * w.asset_protection
+        kept, junk = verified(w, p, given, careless)
+        good += kept
+        bad += junk
+        firm.payout = w.payout_rate * (kept + junk)
+        w.payouts += firm.payout
+        w.ledger.pay("payout", "platform", firm.seat, firm.payout)
+    brought = p.partner_records * p.smes * w.partners * w.scope
+    kept, junk = verified(w, p, brought, p.fraud_base * w.asset_protection)
+    w.pool = p.pool * (p.records_retained * w.pool + good + kept)
+    w.pool_bad = p.pool * (p.records_retained * w.pool_bad + bad + junk)
+    w.fraud = w.pool_bad / (w.pool + w.pool_bad) if w.pool + w.pool_bad > 0.0 else 0.0
+    w.auc_pool = 0.5 + pooled_gain(w, p)
     for firm in w.firms:
         firm.own_auc = firm.auc = own_auc(p, firm.stock)
         if firm.member:
@@ -54,8 +54,26 @@ def commerce(w, p) -> None:
             firm.auc += max(0.0, access * (w.auc_pool - firm.own_auc))
 
 
+def verified(w, p, records: float, bad: float) -> tuple[float, float]:
+    """Good and bad records that pass: verification finds bad ones and rejects some good ones, privacy helps."""
+    recall = w.verification_effort * p.verify_recall * (0.5 + 0.5 * w.privacy)
+    false = w.verification_effort * p.verify_false * (1.0 - w.privacy)
+    return records * (1.0 - bad) * (1.0 - false), records * bad * (1.0 - recall)
+
+
+def pooled_gain(w, p) -> float:
+    """AUC - .5: more features want more records, bad ones poison, secure aggregation spares noise."""
+    records = w.pool + w.pool_bad
+    if records < 1.0 or w.epsilon <= 0.0:
+        return 0.0
+    features = 1.0 + p.model_growth * w.modules
+    clean = max(0.0, 1.0 - p.poison * min(1.0, w.fraud) ** 3)
+    noise = (features * (1.0 - p.secure_noise * w.privacy)) ** 2 * p.auc_noise / (records * w.epsilon) ** 2
+    return p.auc_ceiling * clean / math.sqrt(1.0 + features * p.auc_sampling / records + noise)
+
+
 def finance(w, p) -> None:
-    w.disclosure = stock(w, w.disclosure, w.disclosure_effort, GOVERNANCE)
+    w.disclosure = stock(p, w.disclosure, w.disclosure_effort, w.gain_finance)
     target = p.crowding_base + p.crowding_disclosure * w.disclosure
     noise = p.crowding_noise * w.draws.normal(w.month, Stream.CROWDING, 0)
     crowding = target + p.crowding_memory * (w.crowding - target) + noise
@@ -71,7 +89,7 @@ def finance(w, p) -> None:
 
 def security(w, p) -> None:
     w.vulnerabilities = [v for v in w.vulnerabilities if v.fate != "patched"]
-    w.intel = stock(w, w.intel, w.intel_effort, GOVERNANCE)
+    w.intel = stock(p, w.intel, w.intel_effort, w.gain_security)
     w.tail = [hazard * (1.0 - p.tail_decay) for hazard in w.tail]
     arrive(w, p)
     tools(w, p)
@@ -106,7 +124,7 @@ def arrive(w, p) -> None:
 def tools(w, p) -> None:
     """Four maturities, detection by class, false findings; each vulnerability is searched for with its class."""
     w.scanners = [
-        stock(w, x, w.scanning_effort, AGGREGATION, w.scanner_gain * gain)
+        stock(p, x, w.scanning_effort, w.gain_scanners * gain)
         for x, gain in zip(w.scanners, p.tool_gain, strict=True)
     ]
     recalls = (p.recall_sast, p.recall_dast, p.recall_sca, p.recall_iast)

@@ -11,11 +11,11 @@ __all__ = ["Ledger"]
 INSTITUTIONS = ("world", "platform", "treasury", "security")
 OPERATING = words(
     "security_release security_return security_lapse security_spending business_levers finance_levers tenant_fee "
-    "sme_levers patching platform_sales fixed_cost tenant_service emergency_posture sme_profit channel_sales "
-    "loan_interest green_income portfolio_cost remittance overdraft"
+    "sme_levers patching payout platform_sales fixed_cost tenant_service emergency_posture sme_profit channel_sales "
+    "loan_interest green_income portfolio_cost deposit_interest remittance overdraft"
 )
 CAPITAL = words(
-    "subsidy loan_recovery loan_draw loan_investment loan_repayment market owners_draw outside_capital exit entry"
+    "subsidy loan_recovery loan_draw loan_investment loan_repayment market owners_draw outside_capital deposit exit entry"
 )
 LOSS = words("privacy_fine compliance_fine premium retained_loss")
 

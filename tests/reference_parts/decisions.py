@@ -60,20 +60,31 @@ def release_budget(w, p, action) -> None:
 def decide_it(w, p, action) -> None:
     w.it_action = list(action.values())
     money = max(0.0, w.ledger.balance["security"])
-    fixed = 0.0
-    for tier, name in enumerate(TIERS):
-        posture = category(action[name])
-        while posture and fixed + p.posture_cost[posture] * p.size > money:
-            posture -= 1
-        w.posture[tier] = posture
-        fixed += p.posture_cost[posture] * p.size
+    wishes = [category(action[name]) for name in TIERS]
+    fixed = take_postures(w, p, wishes, p.posture_part * money)
     w.tier_effort = max(p.effort_floor, sum(p.posture_effort[posture] for posture in w.posture) / 3.0)
     emergency(w, p)
     wish = (lever(p.cost_scanning, action["scanning"]) + lever(p.cost_intel, action["threat_intel"])) * p.size
-    share = payable(wish, money - fixed)
+    share = payable(wish, p.tools_part * (money - fixed))
     w.scanning_effort, w.intel_effort = action["scanning"] * share, action["threat_intel"] * share
+    w.triage = action["triage"]
+    w.it_asked = sum(p.posture_cost[posture] * p.size for posture in wishes) + wish
     w.it_cost = fixed + wish * share
     w.ledger.pay("security_spending", "security", "world", w.it_cost)
+
+
+def take_postures(w, p, wishes: list[int], most: float) -> float:
+    """First ``batch`` wherever anything is wished, then ``now``, as far as the money goes; returns the fixed cost."""
+    price = [cost * p.size for cost in p.posture_cost]
+    w.posture = [0, 0, 0]
+    fixed = 3.0 * price[0]
+    for step in (BATCH, NOW):
+        for tier, wish in enumerate(wishes):
+            more = price[step] - price[w.posture[tier]]
+            if wish >= step and fixed + more <= most:
+                w.posture[tier] = step
+                fixed += more
+    return fixed
 
 
 def emergency(w, p) -> None:
@@ -102,18 +113,24 @@ def decide_business(w, p, action) -> None:
         lever(p.window_hours, action["maintenance_window"]) * p.window_price * season
         + lever(p.cost_modules, action["modules"]) * p.modularity
         + lever(p.cost_privacy, action["privacy_tech"]) * p.privacy_technology
+        + lever(p.cost_verification, action["verification"])
     )
     share = payable(cost, w.ledger.balance["platform"])
     w.window_effort = action["maintenance_window"] * share
     w.modules_effort = action["modules"] * share * p.modularity
     w.privacy_effort = action["privacy_tech"] * share * p.privacy_technology
+    w.verification_effort = action["verification"] * share
+    w.payout_rate = lever(p.payout_record, action["payout"]) if w.ledger.balance["platform"] >= 0.0 else 0.0
+    w.business_asked = cost
     w.business_cost = cost * share
     w.fee_effort = w.fee_next
     w.fee_next = clip(action["tenant_fee"], w.fee_effort - p.fee_step, w.fee_effort + p.fee_step)
     spent = sum(rho for k, rho in enumerate(w.rho_window) if k != w.month % 12)
     left = max(0.0, rho_of(p.epsilon_cap, p.delta) - spent)
+    releases = 1.0 + p.release_modules * w.modules
     wish = lever(p.epsilon_month, action["privacy_budget"])
-    w.epsilon = wish if rho_of(wish, p.delta) <= left else epsilon_of(left, p.delta)
+    fits = rho_of(wish, p.delta) * releases <= left
+    w.epsilon = wish if fits else epsilon_of(left / releases, p.delta)
     w.ledger.pay("business_levers", "platform", "world", w.business_cost)
 
 
@@ -122,11 +139,15 @@ def decide_finance(w, p, action) -> None:
     audits = max(lever(p.audit_share, action["esg_verification"]), p.verification_norm)
     cost = audits * w.num_smes * p.audit_cost + lever(p.cost_disclosure, action["disclosure"]) * p.size
     share = payable(cost, w.ledger.balance["treasury"])
-    weight = lever(p.portfolio_weight, action["portfolio_risk"])
-    w.weight_change, w.weight = abs(weight - w.weight), weight
+    wishes = [lever(p.portfolio_weight, action[f"asset_{k}"]) for k in (1, 2, 3, 4)]
+    weights = [wish / max(1.0, sum(wishes)) for wish in wishes]
+    w.weight_change = sum(abs(new - old) for new, old in zip(weights, w.asset_weight, strict=True))
+    w.asset_weight, w.weight = weights, sum(weights)
+    w.green_threshold = lever(p.green_threshold, action["green_threshold"])
     w.lending_effort = action["green_lending"]
     w.audit_share = audits * share
     w.disclosure_effort = action["disclosure"] * share
+    w.finance_asked = cost
     w.finance_cost = cost * share
     w.ledger.pay("finance_levers", "treasury", "world", w.finance_cost)
 
@@ -172,14 +193,18 @@ def decide_sme(w, p, firm, action) -> None:
     firm.esg_mode = category(action["esg"])
     scale = firm.scale(p)
     esg, sharing = p.cost_esg[firm.esg_mode] * scale, lever(p.cost_sharing, action["data_sharing"]) * scale
-    graded = lever(p.cost_hygiene, action["patching"]) * scale + esg + sharing
+    curation = lever(p.cost_curation, action["curation"]) * scale
+    graded = lever(p.cost_hygiene, action["patching"]) * scale + esg + sharing + curation
     share = payable(graded, money - fee - own - joining)
     firm.patch_effort = action["patching"] * share
     firm.esg_scale = share
     firm.borrow = lever(p.borrowing_draw, action["borrowing"])
     firm.share = action["data_sharing"] * share
+    firm.curation = action["curation"] * share
     firm.fee = fee
-    subsidy = p.subsidy_tools * (own + sharing * share) + (p.tax_break_esg * esg * share if firm.esg_mode == 2 else 0.0)
+    firm.asked = fee + own + joining + graded
+    subsidy = p.subsidy_tools * (fee + own + (sharing + curation) * share)
+    subsidy += p.tax_break_esg * esg * share if firm.esg_mode == 2 else 0.0
     spent = own + joining + graded * share
     firm.cost = fee + spent - subsidy
     w.ledger.pay("tenant_fee", firm.seat, "platform", fee)

@@ -6,13 +6,15 @@ import math
 
 from reference_parts.draws import Draws, Stream, clip, limited_mean, words
 
-__all__ = ["Firm"]
+__all__ = ["LN_K", "OPENING_THRESHOLD", "Firm", "own_auc"]
 
 LN_K = math.log(1000.0)
+OPENING_THRESHOLD = 0.5
+"""Rating that counts as green before finance has chosen one."""
 # What is not a firm's but a month's or a seat's, and starts from nothing.
 NOTHING = words(
-    "patch_effort esg_mode esg_scale borrow share fee cost lag own_hazard probability expected event loss "
-    "expected_fine fine closing profit interest premium retained"
+    "patch_effort esg_mode esg_scale borrow share curation fee asked cost payout lag own_hazard probability expected "
+    "event loss expected_fine fine closing profit interest premium retained"
 )
 
 
@@ -26,9 +28,9 @@ class Firm:
             setattr(self, name, 0)
         self.action: list[float] = []
         self.member = 1 if p.sme_participation > 0.0 else 0
-        self.found(p, draws, 0, age)
+        self.found(p, draws, 0, age, OPENING_THRESHOLD)
 
-    def found(self, p, draws: Draws, month: int, age: int) -> None:
+    def found(self, p, draws: Draws, month: int, age: int, threshold: float) -> None:
         """Draw the firm, keyed by the month it takes its seat; membership and settings stay with the seat."""
         key = 16 * self.seat
         self.revenue = draws.lognormal(month, Stream.SME, key, p.sme_revenue_mu, p.sme_revenue_sigma)
@@ -44,9 +46,9 @@ class Firm:
         self.rating_noise = p.rating_noise * draws.normal(month, Stream.SME, key + 3)
         self.rating = clip(self.claim + self.rating_noise, 0.0, 1.0)
         self.ban = 0
-        self.green = int(self.rating >= p.green_rating)
-        self.constraint = constraint(p, self.annual / 1000.0, age / 12.0)
+        self.green = int(self.rating >= threshold)
         self.entry = month - age
+        self.feel_constraint(p, month, cash=self.revenue)
         self.loan = self.capital = self.growth = self.premium_mean = 0.0
         self.margin = p.margin_reference
         self.shock, self.quiet = 0, 60
@@ -62,6 +64,14 @@ class Firm:
     def year_ends(self, month: int) -> bool:
         return (month - self.entry) % 12 == 0
 
+    def feel_constraint(self, p, month: int, cash: float) -> None:
+        """Financial constraint in [.05, .95]: SA index of size and age, from ``sa_low`` to 0, and want of cash."""
+        size = math.log(max(12.0 * self.revenue / 1000.0, 1e-6))
+        index = p.sa_size * size + p.sa_size_squared * size**2 + p.sa_age * (month - self.entry) / 12.0
+        structure = clip((index - p.sa_low) / -p.sa_low, 0.0, 1.0)
+        want = 1.0 - clip(cash / (2.0 * self.revenue), 0.0, 1.0)
+        self.constraint = clip(0.1 + 0.8 * structure + p.constraint_cash * want, 0.05, 0.95)
+
     def scale(self, p) -> float:
         """All SME costs scale with the square root of revenue."""
         return math.sqrt(self.revenue / p.sme_revenue_reference)
@@ -71,13 +81,6 @@ class Firm:
 
     def limit(self, p) -> float:
         return p.loan_limit_green if self.green else p.loan_limit
-
-
-def constraint(p, annual_millions: float, years: float) -> float:
-    """Financial constraint in [.1, .9]: the SA index of size and age, from ``sa_low`` to 0."""
-    size = math.log(max(annual_millions, 1e-6))
-    index = p.sa_size * size + p.sa_size_squared * size**2 + p.sa_age * years
-    return 0.1 + 0.8 * clip(1.0 - index / p.sa_low, 0.0, 1.0)
 
 
 def own_auc(p, records: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from reference_parts.aggregation import GOVERNANCE, match, stock
+from reference_parts.aggregation import stock
 from reference_parts.decisions import NOW, epsilon_of, rho_of
 from reference_parts.draws import STANDARD, Stream, clip, limited_mean
 from reference_parts.firms import LN_K
@@ -12,7 +12,7 @@ from reference_parts.patching import plan_and_patch, posture
 from reference_parts.services import EDGE
 from reference_parts.vulnerabilities import FINE
 
-__all__ = ["expose", "govern"]
+__all__ = ["expose", "govern", "strictness", "volatility_index"]
 
 
 def govern(w) -> None:
@@ -26,20 +26,23 @@ def govern(w) -> None:
 
 def commerce(w, p) -> None:
     """The privacy account, the platform's incident, the firms' compliance."""
-    w.privacy = p.privacy_technology * stock(w, w.privacy, w.privacy_effort, GOVERNANCE, w.privacy_gain)
-    w.rho_window[w.month % 12] = rho_of(w.epsilon, p.delta)
+    w.privacy = p.privacy_technology * stock(p, w.privacy, w.privacy_effort, w.gain_privacy)
+    w.rho_window[w.month % 12] = rho_of(w.epsilon, p.delta) * (1.0 + p.release_modules * w.modules)
     w.rho12 = sum(w.rho_window)
     w.eps12 = epsilon_of(w.rho12, p.delta)
-    strict = p.privacy_strictness * (1.0 + p.adaptive_rules * w.level)
+    strict = strictness(w, p)
     mu = p.fine_mu - LN_K
     advantage = 2.0 * STANDARD.cdf(math.sqrt(2.0 * w.rho12) / 2.0) - 1.0
     chance = p.privacy_incident * advantage * w.privacy_exposure * (1.0 - w.privacy) * w.asset_protection
     w.incident_probability = min(1.0, p.privacy_incidents * strict * chance)
-    cap = p.fine_cap * 12.0 * p.platform_sales * p.size * p.market_growth**w.level
-    w.expected_privacy_fine = w.incident_probability * strict * limited_mean(mu, p.fine_sigma, cap)
+    cap = p.fine_cap * 12.0 * p.platform_sales * p.size * w.scope
+    w.expected_privacy_fine = w.incident_probability * p.fine_share * strict * limited_mean(mu, p.fine_sigma, cap)
     w.privacy_incident = int(w.draws.uniform(w.month, Stream.PRIVACY_INCIDENT, 0) < w.incident_probability)
     drawn = w.draws.lognormal(w.month, Stream.PRIVACY_FINE, 0, mu, p.fine_sigma)
-    w.privacy_fine = strict * min(cap, drawn) if w.privacy_incident else 0.0
+    fined = w.privacy_incident and w.draws.uniform(w.month, Stream.PRIVACY_FINE, 1) < p.fine_share
+    w.privacy_fine = strict * min(cap, drawn) if fined else 0.0
+    harm = p.privacy_harm * p.size * w.privacy_exposure
+    w.expected_harm, w.harm = w.incident_probability * harm, w.privacy_incident * harm
     w.incidents_year = w.incidents_year * 11.0 / 12.0 + w.privacy_incident
     w.ledger.pay("privacy_fine", "platform", "world", w.privacy_fine)
     for firm in w.firms:
@@ -52,35 +55,57 @@ def commerce(w, p) -> None:
         w.ledger.pay("compliance_fine", firm.seat, "world", firm.fine)
 
 
+def strictness(w, p) -> float:
+    """Of privacy rules, which may adapt to the level."""
+    return p.privacy_strictness * (1.0 + p.adaptive_rules * w.level)
+
+
 def market(w, p) -> None:
-    """Regime, return, filter, and what the book makes of it."""
+    """Regime, returns, what the book makes of them, and what is seen of next month's."""
     if w.draws.uniform(w.month, Stream.MARKET, 0) >= p.market_stay[w.stress]:
         w.stress = 1 - w.stress
     z = w.draws.normal(w.month, Stream.MARKET_RETURN, 0)
     drawn = p.market_mean[w.stress] + p.market_volatility[w.stress] * z
-    prior = w.calm_filter * p.market_stay[0] + (1.0 - w.calm_filter) * (1.0 - p.market_stay[1])
-    likely = []
-    for mean, volatility in zip(p.market_mean, p.market_volatility, strict=True):
-        likely.append(math.exp(-((drawn - mean) ** 2) / (2.0 * volatility**2)) / volatility + 1e-300)
-    w.calm_filter = prior * likely[0] / (prior * likely[0] + (1.0 - prior) * likely[1])
     w.market_return = drawn if p.market_risk else p.cash_rate
-    edge = p.skill_return * (w.skill - p.skill_break_even)
-    w.portfolio_return = p.cash_rate + w.weight * (w.market_return - p.cash_rate + edge)
+    w.volatility_index = volatility_index(w, p)
+    assets(w, p)
+    held = sum(x * (r - p.cash_rate) for x, r in zip(w.asset_weight, w.asset_return, strict=True))
+    w.portfolio_return = p.cash_rate + held
     w.portfolio_index *= max(0.05, 1.0 + w.portfolio_return)
     w.portfolio_peak = max(w.portfolio_peak, w.portfolio_index)
     before, w.drawdown = w.drawdown, 1.0 - w.portfolio_index / w.portfolio_peak
     w.drawdown_event = int(before <= p.drawdown_limit < w.drawdown)
 
 
+def volatility_index(w, p) -> float:
+    """The regime's volatility, seen through noise."""
+    return p.market_volatility[w.stress] * math.exp(p.volatility_noise * w.draws.normal(w.month, Stream.OBSERVATION, 6))
+
+
+def assets(w, p) -> None:
+    """Returns with this month's alphas; then next month's alphas, and the forecast of them that the skill allows."""
+    c = min(0.95, w.skill * p.asset_sd / p.alpha_sd)
+    for j, beta in enumerate(p.asset_beta):
+        w.asset_edge[j] = w.asset_alpha[j] if p.market_risk else 0.0
+        own = w.asset_edge[j] + p.asset_sd * w.draws.normal(w.month, Stream.ASSET_RETURN, j)
+        excess = beta * (w.market_return - p.cash_rate) + own
+        w.asset_return[j] = p.cash_rate + (excess if p.market_risk else 0.0)
+        shock = p.alpha_sd * w.draws.normal(w.month, Stream.ASSET_ALPHA, j)
+        w.asset_alpha[j] = p.alpha_memory * w.asset_alpha[j] + math.sqrt(1.0 - p.alpha_memory**2) * shock
+        z = w.draws.normal(w.month, Stream.ASSET_SIGNAL, j)
+        w.asset_signal[j] = c * w.asset_alpha[j] / p.alpha_sd + math.sqrt(1.0 - c**2) * z
+
+
 def authenticity(w, p) -> None:
-    """True ESG, claim, rating; then audits and the press look for gaps."""
+    """Constraint, true ESG, claim, rating; then audits and the press look for gaps."""
     w.findings = w.exposed = 0
     shock = p.rating_noise * math.sqrt(1.0 - p.rating_memory**2)
     for firm in w.firms:
+        firm.feel_constraint(p, w.month, w.ledger.balance[firm.seat])
         firm.esg -= p.esg_decay * firm.esg
         if firm.esg_mode == 2:
             room = (1.0 - firm.constraint) * (1.0 - firm.esg)
-            firm.esg = min(1.0, firm.esg + p.esg_gain * match(w, GOVERNANCE) * room * firm.esg_scale)
+            firm.esg = min(1.0, firm.esg + p.esg_gain * w.gain_finance * room * firm.esg_scale)
         if firm.esg_mode == 1:
             firm.claim = min(1.0, max(firm.claim, firm.esg) + p.claim_step * firm.esg_scale)
         else:
@@ -105,7 +130,7 @@ def inspect(w, p, firm) -> None:
         w.findings += 1
         firm.ban = int(p.ban_months)
         firm.claim = firm.esg
-    firm.green = int(firm.rating >= p.green_rating and firm.ban == 0)
+    firm.green = int(firm.rating >= w.green_threshold and firm.ban == 0)
 
 
 def turnover(w, p) -> None:
@@ -135,7 +160,7 @@ def turnover(w, p) -> None:
 
 def security(w, p) -> None:
     for firm in w.firms:
-        firm.hygiene = stock(w, firm.hygiene, firm.patch_effort, GOVERNANCE)
+        firm.hygiene = stock(p, firm.hygiene, firm.patch_effort, w.gain_security)
     w.ranking = (w.intel + w.disclosure + w.mean_sharing) / 3.0
     plan_and_patch(w, p)
     campaign(w, p)
@@ -153,10 +178,12 @@ def campaign(w, p) -> None:
         w.campaign = int(3.0 * w.draws.uniform(w.month, Stream.CAMPAIGN, 1))
     elif w.campaign >= 0 and u < p.campaign_end:
         w.campaign = -1
-    w.alert = int(w.campaign >= 0)
-    w.alert_tier = w.campaign
-    if w.alert and w.draws.uniform(w.month, Stream.ALERT, 0) >= p.alert_truth + p.alert_intel * w.intel:
-        w.alert_tier = (w.campaign + 1 + int(2.0 * w.draws.uniform(w.month, Stream.ALERT, 1))) % 3
+    u, other = (w.draws.uniform(w.month, Stream.ALERT, index) for index in (0, 1))
+    w.alert, w.alert_tier = int(w.campaign >= 0), w.campaign
+    if w.campaign < 0 and u < p.alert_false:
+        w.alert, w.alert_tier = 1, int(3.0 * other)
+    elif w.campaign >= 0 and u >= p.alert_truth + p.alert_intel * w.intel:
+        w.alert_tier = (w.campaign + 1 + int(2.0 * other)) % 3
 
 
 def expose(w, p) -> None:

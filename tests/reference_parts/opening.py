@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from reference_parts.books import Ledger
-from reference_parts.closing import aggregation_to_governance, value_to_aggregation
+from reference_parts.closing import appetite, exposures, gains, needs
 from reference_parts.draws import Draws, Stream, limited_mean, words
-from reference_parts.firms import LN_K, Firm
-from reference_parts.governance import expose
+from reference_parts.firms import LN_K, OPENING_THRESHOLD, Firm
+from reference_parts.governance import expose, volatility_index
 from reference_parts.services import Services
 from reference_parts.vulnerabilities import NEVER, Vulnerability, patch_delay, resistance
 from spiral_env.core.params import PARAMETERS
@@ -17,17 +17,18 @@ __all__ = ["open_episode", "parameters"]
 
 # Rows of the state that start from nothing, by who sets them.
 NOTHING = words(
-    "month collapsed done level stage stage_months aggregation value value_sum gate_count fallback_count level_rose "
-    "trust_count cash_count height scanning_effort intel_effort it_cost window_effort modules_effort privacy_effort "
-    "epsilon business_cost release release_effort returned lapsed lending_effort weight weight_change audit_share "
-    "disclosure_effort finance_cost member_sharing mean_sharing fee_income joined left pool skill lending_mean "
+    "month collapsed done level stage stage_months aggregation value value_sum value_passed gate_count fallback_count level_rose "
+    "trust_count cash_count height scanning_effort intel_effort triage it_asked it_cost window_effort modules_effort "
+    "privacy_effort verification_effort payout_rate epsilon business_asked business_cost release release_effort "
+    "returned lapsed lending_effort weight weight_change audit_share disclosure_effort finance_asked finance_cost "
+    "member_sharing mean_sharing fee_income joined left pool pool_bad fraud payouts skill lending_mean "
     "lendable capital detection false_findings arrivals data_skill ranking hours delay patched patched_age failed "
     "isolated patching_cost outage_hours alert event_probability expected_breach cycle_loss breach breach_loss rho12 "
-    "eps12 incident_probability expected_privacy_fine privacy_incident privacy_fine incidents_year market_return "
+    "eps12 incident_probability expected_harm harm expected_privacy_fine privacy_incident privacy_fine incidents_year market_return "
     "portfolio_return drawdown drawdown_event findings findings_year exposed expected_credit_loss credit_loss sales "
     "sales_margin tenant_service posture_price loans green_book audited_year book interest green_income "
-    "portfolio_cost certainty_equivalent market_income premium retained premium_mean business_profit profit_mean "
-    "remitted operating_value realised_value ecosystem_value"
+    "portfolio_cost deposit_interest certainty_equivalent market_income premium retained premium_mean business_profit profit_mean "
+    "remitted operating_value realised_value externality ecosystem_value deposits"
 )
 
 
@@ -61,7 +62,7 @@ def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: i
     w.start_month = int(12.0 * w.draws.uniform(0, Stream.CALENDAR, 0))
     w.services = Services(w.p, w.draws)
     stocks(w, w.p)
-    w.mean_reach = mean_reach(w, w.p)
+    value_services(w, w.p)
     ages = [w.draws.uniform(0, Stream.SME, 16 * i + 6) * w.p.age_high for i in range(num_smes)]
     w.firms = [Firm(w.p, w.draws, i, int(age)) for i, age in enumerate(ages)]
     for firm in w.firms:
@@ -71,10 +72,20 @@ def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: i
     backlog(w, w.p, law)
     expose(w, w.p)
     w.stress = int(w.draws.uniform(0, Stream.MARKET, 0) >= w.p.market_start_calm)
-    w.calm_filter = w.p.market_start_calm
-    w.risk, w.risk_mean = w.p.start_risk, w.p.start_risk * w.p.appetite * w.p.size
-    aggregation_to_governance(w, w.p)
-    value_to_aggregation(w, w.p)
+    markets(w, w.p)
+    w.risk, w.risk_mean = w.p.start_risk, w.p.start_risk * appetite(w, w.p)
+    w.trust_needed = min(0.9, w.p.gate_trust)
+    exposures(w, w.p)
+    needs(w, w.p)
+    gains(w, w.p)
+
+
+def markets(w, p) -> None:
+    """Expected returns of the assets, nothing held, nothing forecast."""
+    w.asset_alpha = [p.alpha_sd * w.draws.normal(0, Stream.ASSET_ALPHA, j) for j in range(4)]
+    w.asset_edge, w.asset_return, w.asset_signal, w.asset_weight = ([0.0] * 4 for _ in range(4))
+    w.volatility_index = volatility_index(w, p)
+    w.green_threshold = OPENING_THRESHOLD
 
 
 def stocks(w, p) -> None:
@@ -82,9 +93,10 @@ def stocks(w, p) -> None:
     w.privacy = p.start_stock * p.privacy_technology
     w.intel = w.disclosure = p.start_stock
     w.scanners = [p.start_stock] * 4
-    w.trust, w.users = p.start_trust, p.start_users
+    w.trust, w.users, w.partners = p.start_trust, p.start_users, p.start_partners
+    w.lesson_security = w.lesson_privacy = w.lesson_finance = p.start_lesson
+    w.scope, w.proof = 1.0, p.start_proof
     w.auc_pool = 0.5
-    w.fraud = p.fraud_base - p.fraud_verified * w.privacy
     w.crowding = p.crowding_base
     w.availability = w.sales_ratio = 1.0
     year = [p.season[(w.start_month + k - 1) % 12] for k in range(12)]
@@ -108,12 +120,13 @@ def stocks(w, p) -> None:
     w.carry_hazard = [0.0] * w.services.count
 
 
-def mean_reach(w, p) -> float:
-    """Reach at the starting modularity, averaged over entries by exposure."""
+def value_services(w, p) -> None:
+    """Reach at the starting modularity: averaged over entries by exposure, and what is at risk through each."""
     exposure = [p.exposure[tier] for tier in w.services.tier]
     chance = p.call_reach * (1.0 - p.module_isolation * p.start_stock)
-    total = sum(exposure[k] * w.services.reach(k, chance) for k in w.services)
-    return total / sum(exposure)
+    at_risk = [exposure[k] * w.services.reach(k, chance) for k in w.services]
+    w.mean_reach = sum(at_risk) / sum(exposure)
+    w.service_value = [x * w.services.count / sum(at_risk) for x in at_risk]
 
 
 def money(w, p) -> None:

@@ -41,8 +41,11 @@ def posture(w, v) -> int:
 
 def urgency(w, v):
     """``now`` before ``batch``, then the priority to 2^-30, then the older."""
-    rank = v.rank(w.services.criticality[v.service], w.services.count)
-    priority = (1.0 - w.ranking) * v.cvss / 10.0 + w.ranking * rank
+    p = w.p
+    trusted = lever(p.triage_threat, w.triage) * (p.triage_public + (1.0 - p.triage_public) * w.ranking)
+    business = lever(p.triage_business, w.triage)
+    threat = (1.0 - business) * v.rank(1.0) + business * v.rank(w.service_value[v.service])
+    priority = (1.0 - trusted) * v.cvss / 10.0 + trusted * threat
     return -math.floor((priority + 2.0 * posture(w, v)) * FINE), v.uid
 
 

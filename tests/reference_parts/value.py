@@ -21,7 +21,7 @@ def add_value(w) -> None:
 
 def firms_trade(w, p) -> None:
     """Growth by data and capital, profit, and what members sell through the platform."""
-    network = math.log(1.0 + w.num_members) / math.log(1.0 + w.num_smes)
+    crowd = 1.0 - p.interference * (1.0 - w.modules) * w.num_members / w.num_smes
     for firm in w.firms:
         data = clip((firm.auc - p.growth_auc_zero) / p.growth_auc_span, -0.5, 1.0)
         lent = 1.0 - math.exp(-firm.capital / (p.growth_loan_scale * 12.0 * firm.revenue))
@@ -30,20 +30,27 @@ def firms_trade(w, p) -> None:
         firm.growth += (growth - firm.growth) / 3.0
         firm.revenue *= math.exp(growth)
         own = p.sme_margin * firm.start_revenue + p.sme_marginal * (firm.revenue - firm.start_revenue)
-        channel = 0.0
+        channel = p.channel_margin * p.outside_share * firm.revenue
         if firm.member:
-            sold = p.channel_share * firm.revenue * w.modules * 2.0 * w.trust * network
+            sold = p.channel_share * firm.revenue * w.modules * 2.0 * w.trust * network(w, p) * crowd
             channel = p.channel_margin * sold * (1.0 + p.green_channel * firm.green)
         firm.profit = own + channel
         w.ledger.pay("sme_profit", "world", firm.seat, own)
         w.ledger.pay("channel_sales", "world", firm.seat, channel)
 
 
+def network(w, p) -> float:
+    """What tenants, firms and partners, are worth to each other, against all there could be."""
+    tenants = w.num_members + p.partner_tenants * w.num_smes * w.partners
+    return math.log(1.0 + tenants) / math.log(1.0 + w.num_smes * (1.0 + p.partner_tenants))
+
+
 def platform_trades(w, p) -> None:
     """Sales to users, who follow trust; costs of tenants and of emergency postures."""
     w.availability = max(0.0, 1.0 - w.outage_hours / 720.0)
-    base = p.platform_sales * p.size * p.market_growth**w.level * p.season[w.calendar]
-    w.sales = base * w.availability * w.users / p.users_reference
+    base = p.platform_sales * p.size * w.scope * p.season[w.calendar]
+    reach = 1.0 - p.sales_network + p.sales_network * network(w, p)
+    w.sales = base * w.availability * w.users / p.users_reference * reach
     w.sales_margin = p.platform_margin * w.sales
     w.sales_ratio = w.sales / max(1e-9, w.sales_ring[w.month % 12])
     w.sales_ring[w.month % 12] = w.sales
@@ -77,7 +84,7 @@ def lend(w, p) -> None:
         w.ledger.pay("loan_investment", firm.seat, "world", draw)
     w.interest = sum(firm.interest for firm in w.firms)
     w.loans = sum(firm.loan for firm in w.firms)
-    w.green_book = sum(firm.loan for firm in w.firms if firm.green)
+    w.green_book = sum(firm.loan * min(1.0, firm.esg / 0.5) for firm in w.firms if firm.green)
     w.audited_year = min(1.0, w.audited_year * 11.0 / 12.0 + w.audit_share)
     w.green_income = p.green_income * w.green_book * w.audited_year
     w.ledger.pay("green_income", "world", "treasury", w.green_income)
@@ -85,14 +92,18 @@ def lend(w, p) -> None:
 
 def invest(w, p) -> None:
     """The investable book, its costs, its drawn return and its certainty equivalent."""
-    w.book = clip(w.ledger.balance["treasury"], 0.0, p.book_cap * p.size * p.market_growth**w.level)
+    w.book = clip(w.ledger.balance["treasury"], 0.0, p.book_cap * p.size * w.scope)
     w.portfolio_cost = p.trading_cost * w.weight_change * w.book + p.book_admin * w.loans
     w.market_income = w.book * w.portfolio_return
     excess = p.market_mean[w.stress] - p.cash_rate if p.market_risk else 0.0
     volatility = p.market_volatility[w.stress] if p.market_risk else 0.0
-    edge = p.skill_return * (w.skill - p.skill_break_even)
-    risk = p.risk_aversion / 2.0 * (w.weight * volatility) ** 2
-    w.certainty_equivalent = w.book * (p.cash_rate + w.weight * (excess + edge) - risk)
+    own = p.asset_sd if p.market_risk else 0.0
+    market = sum(x * beta for x, beta in zip(w.asset_weight, p.asset_beta, strict=True))
+    alpha = sum(x * edge for x, edge in zip(w.asset_weight, w.asset_edge, strict=True))
+    variance = (market * volatility) ** 2 + sum((x * own) ** 2 for x in w.asset_weight)
+    w.certainty_equivalent = w.book * (p.cash_rate + market * excess + alpha - p.risk_aversion / 2.0 * variance)
+    w.deposit_interest = p.deposit_rate / 12.0 * w.deposits
+    w.ledger.pay("deposit_interest", "treasury", "world", w.deposit_interest)
     w.ledger.pay("portfolio_cost", "treasury", "world", w.portfolio_cost)
     w.ledger.pay("market", "world", "treasury", w.market_income)
 

@@ -21,15 +21,15 @@ def vectors(w, realised: bool) -> list[list[float]]:
     spending = w.it_cost + w.patching_cost + w.posture_price
     running = w.business_cost + w.posture_price + w.tenant_service + p.platform_fixed * p.size
     credit = w.credit_loss if realised else w.expected_credit_loss
-    treasury = w.release - w.returned + w.finance_cost + w.portfolio_cost + credit
+    treasury = w.release - w.returned + w.finance_cost + w.portfolio_cost + w.deposit_interest + credit
     out = [
         [-p.loss_share[0] * breach, -p.charge_back * spending, 0.0],
-        [-p.loss_share[1] * breach - fine, -running, w.sales_margin + w.fee_income - w.remitted],
+        [-p.loss_share[1] * breach - fine, -running, w.sales_margin + w.fee_income - w.payouts - w.remitted],
         [-p.loss_share[2] * breach, -treasury, w.interest + w.green_income + market + w.remitted],
     ]
     for firm in w.firms:
         loss = firm.premium + firm.retained + firm.fine if realised else load * firm.expected + firm.expected_fine
-        out.append([-loss, -(firm.cost + firm.interest), firm.profit])
+        out.append([-loss, -(firm.cost + firm.interest), firm.profit + firm.payout])
     return out
 
 
@@ -37,7 +37,8 @@ def rewards(w, mode: str, realised: bool) -> tuple[list[list[float]], list[float
     """Vectors and scalars in the reward mode and basis."""
     p = w.p
     out = vectors(w, realised)
-    team = w.realised_value + w.market_income if realised else w.ecosystem_value
+    drawn = w.realised_value + w.market_income - (w.externality - w.expected_harm + w.harm)
+    team = drawn if realised else w.ecosystem_value
     if mode == "cooperative":
         return out, [team / p.smes / p.scale_team] * len(out)
     bonus = p.kappa * team / p.smes if mode == "mixed" else 0.0
@@ -160,7 +161,7 @@ def finance(w, p) -> dict[str, float]:
     mean = sum(ratings) / w.num_smes
     return {
         "cash": w.ledger.balance["treasury"] / p.size,
-        "book": w.book / (p.book_cap * p.size * p.market_growth**w.level),
+        "book": w.book / (p.book_cap * p.size * w.scope),
         "loans": w.loans / p.smes,
         "expected_credit_loss": w.expected_credit_loss / p.smes,
         "weight": w.weight,

@@ -48,9 +48,9 @@ class Vulnerability:
     def hazard(self) -> float:
         return -math.log(1.0 - self.epss)
 
-    def rank(self, criticality: float, services: int) -> float:
-        """Rank of EPSS x relative criticality among all: logistic form of its log-normal law."""
-        z = (math.log(self.epss * criticality * services) + 4.68) / 1.51
+    def rank(self, weight: float) -> float:
+        """Rank of EPSS x weight among all: logistic form of its log-normal law."""
+        z = (math.log(self.epss * weight) + 4.68) / 1.51
         return 1.0 / (1.0 + math.exp(-1.702 * z))
 
 
