@@ -7,7 +7,7 @@ import math
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post_sme
 from spiral_env.core.rng import Stream, lognormal, normal, poisson, uniform
-from spiral_env.stages import feedback
+from spiral_env.stages import feedback, spiral
 from spiral_env.stages.resource_aggregation.cybersecurity import NEVER, add_vulnerability, patch_delay
 from spiral_env.stages.resource_aggregation.digital_commerce import own_auc
 from spiral_env.stages.risk_governance._attack import expose, limited_mean, reach
@@ -239,7 +239,8 @@ def open_episode(s, p, law, seed, num_smes, max_cycles, chance):
     _backlog(s, p, law)
     expose(s, p)
     open_market(s, p)
-    s.risk_mean = p.start_risk * p.appetite * p.size
+    s.risk_mean = p.start_risk * spiral.appetite(s, p)
     s.risk = p.start_risk
+    spiral.need_trust(s, p)
     feedback.aggregation_to_governance(s, p)
     feedback.pressures(s, p)

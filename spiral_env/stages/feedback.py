@@ -50,9 +50,7 @@ def _claim_gap(s):
 @kernel
 def learn(s, p):
     """What the month's findings, incidents and exposure teach in each domain."""
-    found = (s.tier_exposure[0] + s.tier_exposure[1] + s.tier_exposure[2]) / (
-        p.lesson_exposure * s.num_services / 12.0
-    )
+    found = (s.tier_exposure[0] + s.tier_exposure[1] + s.tier_exposure[2]) / (p.lesson_exposure * s.num_services / 12.0)
     s.lesson_security = _remember(p, s.lesson_security, found + s.breach + 0.5 * p.sme_scale * _sme_events(s))
     exposed = s.privacy_exposure * (1.0 - s.privacy)
     s.lesson_privacy = _remember(p, s.lesson_privacy, exposed + s.privacy_incident + s.fraud)

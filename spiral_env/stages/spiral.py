@@ -8,7 +8,7 @@ from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account
 from spiral_env.stages.stock import AGGREGATION, GOVERNANCE, VALUE
 
-__all__ = ["WRITES", "power_mean", "turn"]
+__all__ = ["WRITES", "appetite", "need_trust", "power_mean", "turn"]
 
 WRITES = "spiral"
 
@@ -33,14 +33,15 @@ def _aggregation(s, p):
 
 
 @kernel
-def _appetite(s, p):
+def appetite(s, p):
     """Loss that is accepted, in k$ a month: it follows how many firms take part."""
     taking_part = 1.0 - p.appetite_members + p.appetite_members * s.num_members / s.num_smes
     return p.appetite * p.size * taking_part
 
 
 @kernel
-def _trust_needed(s, p):
+def need_trust(s, p):
+    """Trust that the gate of governance asks for at this level."""
     s.trust_needed = min(0.9, p.gate_trust + p.gate_trust_step * s.level)
 
 
@@ -51,7 +52,7 @@ def _risk(s, p):
     for i in range(s.num_smes):
         fines += s.sme_expected_fine[i]
     s.risk_mean += (s.cycle_loss + fines - s.risk_mean) / p.risk_months
-    s.risk = s.risk_mean / _appetite(s, p)
+    s.risk = s.risk_mean / appetite(s, p)
 
 
 @kernel
@@ -79,7 +80,7 @@ def _rise(s, p):
     s.level_rose = 1
     s.value_passed = s.value
     s.risk_mean *= p.threat_growth
-    s.risk = s.risk_mean / _appetite(s, p)
+    s.risk = s.risk_mean / appetite(s, p)
     _enter(s, AGGREGATION)
 
 
@@ -112,7 +113,7 @@ def turn(s, p):
     _aggregation(s, p)
     _risk(s, p)
     _value(s, p)
-    _trust_needed(s, p)
+    need_trust(s, p)
     s.gate_count = s.gate_count + 1 if s.risk <= p.gate_risk and s.trust >= s.trust_needed else 0
     s.fallback_count = s.fallback_count + 1 if s.risk > p.fallback_risk else 0
     ready = s.stage_months >= p.stage_months

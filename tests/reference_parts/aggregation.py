@@ -124,8 +124,7 @@ def arrive(w, p) -> None:
 def tools(w, p) -> None:
     """Four maturities, detection by class, false findings; each vulnerability is searched for with its class."""
     w.scanners = [
-        stock(p, x, w.scanning_effort, w.gain_scanners * gain)
-        for x, gain in zip(w.scanners, p.tool_gain, strict=True)
+        stock(p, x, w.scanning_effort, w.gain_scanners * gain) for x, gain in zip(w.scanners, p.tool_gain, strict=True)
     ]
     recalls = (p.recall_sast, p.recall_dast, p.recall_sca, p.recall_iast)
     w.detection = 0.0

@@ -6,7 +6,7 @@ from reference_parts.books import LOSS, OPERATING
 from reference_parts.draws import clip
 from reference_parts.governance import strictness
 
-__all__ = ["appetite", "close_month", "exposures", "gains", "loss_load", "needs"]
+__all__ = ["appetite", "close_month", "gains", "loss_load", "pressures", "trust_needed"]
 
 AGGREGATION, GOVERNANCE, VALUE = 0, 1, 2
 
@@ -20,6 +20,8 @@ def close_month(w) -> None:
     count_towards_collapse(w, w.p)
     height(w, w.p)
     value_to_aggregation(w, w.p)
+    gains(w, w.p)
+    pressures(w, w.p)
     renew_seats(w, w.p)
     w.ledger.settle()
     fallen = w.trust_count >= w.p.collapse_trust_months or w.cash_count >= w.p.collapse_cash_months
@@ -53,8 +55,9 @@ def books(w, p) -> None:
     operating = w.ledger.from_world(OPERATING)
     expected = w.expected_breach + sum(firm.expected for firm in w.firms)
     w.operating_value = operating - loss_load(p) * expected - fines(w) - w.expected_credit_loss
-    w.realised_value = operating + w.ledger.from_world(LOSS) - w.credit_loss
-    w.externality = w.expected_harm + p.esg_cost * sum(firm.revenue * (1.0 - firm.esg) for firm in w.firms)
+    emitted = p.esg_cost * sum(firm.revenue * (1.0 - firm.esg) for firm in w.firms)
+    w.externality = emitted + w.expected_harm
+    w.realised_value = operating + w.ledger.from_world(LOSS) - w.credit_loss - emitted - w.harm
     w.ecosystem_value = w.operating_value + w.certainty_equivalent - w.externality
     w.value_ring[w.month % 6] = w.operating_value
 
@@ -64,15 +67,8 @@ def fines(w) -> float:
     return w.expected_privacy_fine + sum(firm.expected_fine for firm in w.firms)
 
 
-def exposures(w, p) -> None:
-    """Physics of edge 1: modules widen the surface, a filled pool can leak."""
-    w.surface = 1.0 + p.surface_modules * w.modules
-    w.privacy_exposure = min(1.0, (w.pool + w.pool_bad) / (p.pool_reference * p.smes))
-
-
 def aggregation_to_governance(w, p) -> None:
-    """Lessons: what went wrong and what lies open is learnt from, and forgotten."""
-    exposures(w, p)
+    """Lessons: what went wrong and what lay open this month is learnt from, and forgotten."""
     hit = sum(firm.event > 0 for firm in w.firms) / p.smes
     gap = sum(firm.claim - firm.esg for firm in w.firms) / w.num_smes
     signals = {
@@ -132,11 +128,15 @@ def appetite(w, p) -> float:
     return p.appetite * p.size * (1.0 - p.appetite_members + p.appetite_members * w.num_members / w.num_smes)
 
 
+def trust_needed(w, p) -> float:
+    return min(0.9, p.gate_trust + p.gate_trust_step * w.level)
+
+
 def turn(w, p) -> None:
     """At most one step of the stage machine."""
     w.level_rose = 0
     w.stage_months += 1
-    w.trust_needed = min(0.9, p.gate_trust + p.gate_trust_step * w.level)
+    w.trust_needed = trust_needed(w, p)
     w.gate_count = w.gate_count + 1 if w.risk <= p.gate_risk and w.trust >= w.trust_needed else 0
     w.fallback_count = w.fallback_count + 1 if w.risk > p.fallback_risk else 0
     ready = w.stage_months >= p.stage_months
@@ -181,8 +181,7 @@ def height(w, p) -> None:
 
 
 def value_to_aggregation(w, p) -> None:
-    """Needs rise with the level; what the turn earned and proved widens scope, brings capital and builds the next."""
-    needs(w, p)
+    """What a finished turn earned and proved widens the scope, brings capital and speeds what is built next."""
     w.proof *= p.proof_memory
     if w.level_rose and p.edge_value_aggregation:
         data = clip(2.0 * (w.auc_pool - 0.5) / 0.6, 0.0, 1.0)
@@ -190,10 +189,12 @@ def value_to_aggregation(w, p) -> None:
         w.scope *= 1.0 + p.scope_gain * quality
         w.proof = min(1.0, quality)
         w.ledger.pay("outside_capital", "world", "treasury", p.outside_capital * p.size * w.scope * quality)
-    gains(w, p)
 
 
-def needs(w, p) -> None:
+def pressures(w, p) -> None:
+    """What is always on: modules widen the surface, a filled pool can leak, each level asks for more."""
+    w.surface = 1.0 + p.surface_modules * w.modules
+    w.privacy_exposure = min(1.0, (w.pool + w.pool_bad) / (p.pool_reference * p.smes))
     w.need_scale = p.need_growth**w.level
     w.need_stock = p.need_stock + p.need_stock_step * w.level
 

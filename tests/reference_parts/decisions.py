@@ -188,7 +188,8 @@ def decide_sme(w, p, firm, action) -> None:
     if firm.year_ends(w.month):
         firm.restate(p, 12.0 * firm.revenue)
     money = max(0.0, w.ledger.balance[firm.seat])
-    joining = choose_tier(w, p, firm, category(action["module_tier"]), money)
+    wish = category(action["module_tier"])
+    joining = choose_tier(w, p, firm, wish, money)
     fee, own = membership_cost(w, p, firm, firm.member)
     firm.esg_mode = category(action["esg"])
     scale = firm.scale(p)
@@ -202,7 +203,7 @@ def decide_sme(w, p, firm, action) -> None:
     firm.share = action["data_sharing"] * share
     firm.curation = action["curation"] * share
     firm.fee = fee
-    firm.asked = fee + own + joining + graded
+    firm.asked = sum(membership_cost(w, p, firm, wish)) + joining + graded
     subsidy = p.subsidy_tools * (fee + own + (sharing + curation) * share)
     subsidy += p.tax_break_esg * esg * share if firm.esg_mode == 2 else 0.0
     spent = own + joining + graded * share

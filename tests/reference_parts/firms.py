@@ -6,11 +6,9 @@ import math
 
 from reference_parts.draws import Draws, Stream, clip, limited_mean, words
 
-__all__ = ["LN_K", "OPENING_THRESHOLD", "Firm", "own_auc"]
+__all__ = ["LN_K", "Firm", "own_auc"]
 
 LN_K = math.log(1000.0)
-OPENING_THRESHOLD = 0.5
-"""Rating that counts as green before finance has chosen one."""
 # What is not a firm's but a month's or a seat's, and starts from nothing.
 NOTHING = words(
     "patch_effort esg_mode esg_scale borrow share curation fee asked cost payout lag own_hazard probability expected "
@@ -21,14 +19,14 @@ NOTHING = words(
 class Firm:
     """Attributes are the rows ``sme_*`` of the state, without the prefix."""
 
-    def __init__(self, p, draws: Draws, seat: int, age: int) -> None:
+    def __init__(self, p, draws: Draws, seat: int, age: int, threshold: float) -> None:
         """The firm of a seat at the start of an episode; a member (basic tier) if SMEs take part at all."""
         self.seat = seat
         for name in NOTHING:
             setattr(self, name, 0)
         self.action: list[float] = []
         self.member = 1 if p.sme_participation > 0.0 else 0
-        self.found(p, draws, 0, age, OPENING_THRESHOLD)
+        self.found(p, draws, 0, age, threshold)
 
     def found(self, p, draws: Draws, month: int, age: int, threshold: float) -> None:
         """Draw the firm, keyed by the month it takes its seat; membership and settings stay with the seat."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from reference_parts.books import Ledger
-from reference_parts.closing import appetite, exposures, gains, needs
+from reference_parts.closing import appetite, gains, pressures, trust_needed
+from reference_parts.decisions import lever
 from reference_parts.draws import Draws, Stream, limited_mean, words
-from reference_parts.firms import LN_K, OPENING_THRESHOLD, Firm
+from reference_parts.firms import LN_K, Firm
 from reference_parts.governance import expose, volatility_index
 from reference_parts.services import Services
 from reference_parts.vulnerabilities import NEVER, Vulnerability, patch_delay, resistance
@@ -64,7 +65,7 @@ def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: i
     stocks(w, w.p)
     value_services(w, w.p)
     ages = [w.draws.uniform(0, Stream.SME, 16 * i + 6) * w.p.age_high for i in range(num_smes)]
-    w.firms = [Firm(w.p, w.draws, i, int(age)) for i, age in enumerate(ages)]
+    w.firms = [Firm(w.p, w.draws, i, int(age), w.green_threshold) for i, age in enumerate(ages)]
     for firm in w.firms:
         firm.action = [0.0] * len(w.levers["sme"])
     w.num_members = sum(firm.member for firm in w.firms)
@@ -74,18 +75,16 @@ def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: i
     w.stress = int(w.draws.uniform(0, Stream.MARKET, 0) >= w.p.market_start_calm)
     markets(w, w.p)
     w.risk, w.risk_mean = w.p.start_risk, w.p.start_risk * appetite(w, w.p)
-    w.trust_needed = min(0.9, w.p.gate_trust)
-    exposures(w, w.p)
-    needs(w, w.p)
+    w.trust_needed = trust_needed(w, w.p)
     gains(w, w.p)
+    pressures(w, w.p)
 
 
 def markets(w, p) -> None:
     """Expected returns of the assets, nothing held, nothing forecast."""
-    w.asset_alpha = [p.alpha_sd * w.draws.normal(0, Stream.ASSET_ALPHA, j) for j in range(4)]
+    w.asset_alpha = [p.market_risk * p.alpha_sd * w.draws.normal(0, Stream.ASSET_ALPHA, j) for j in range(4)]
     w.asset_edge, w.asset_return, w.asset_signal, w.asset_weight = ([0.0] * 4 for _ in range(4))
     w.volatility_index = volatility_index(w, p)
-    w.green_threshold = OPENING_THRESHOLD
 
 
 def stocks(w, p) -> None:
@@ -107,6 +106,7 @@ def stocks(w, p) -> None:
     w.posture_factor, w.posture_mean = [1.0] * 3, [1.0] * 3
     w.tier_effort = p.effort_floor
     w.fee_effort = w.fee_next = 0.5
+    w.green_threshold = lever(p.green_threshold, 0.5)
     w.intel_factor = w.asset_protection = 1.0
     w.capital_growth = p.arrow_capital_commerce
     w.campaign = w.alert_tier = -1

@@ -37,8 +37,7 @@ def rewards(w, mode: str, realised: bool) -> tuple[list[list[float]], list[float
     """Vectors and scalars in the reward mode and basis."""
     p = w.p
     out = vectors(w, realised)
-    drawn = w.realised_value + w.market_income - (w.externality - w.expected_harm + w.harm)
-    team = drawn if realised else w.ecosystem_value
+    team = w.realised_value + w.market_income if realised else w.ecosystem_value
     if mode == "cooperative":
         return out, [team / p.smes / p.scale_team] * len(out)
     bonus = p.kappa * team / p.smes if mode == "mixed" else 0.0
@@ -96,10 +95,11 @@ def public(w, p) -> dict[str, float]:
         **flags("alert", TIERS, w.alert_tier),
         "availability": w.availability,
         "tenant_share": w.num_members / w.num_smes,
+        "partners": w.partners,
         "pool_auc": w.auc_pool,
         "eps12": w.eps12,
         "market_return": w.market_return,
-        "calm_filter": w.calm_filter,
+        "volatility": w.volatility_index,
         "season_sin": math.sin(angle),
         "season_cos": math.cos(angle),
         "months_left": (w.max_cycles - w.month) / w.max_cycles,
@@ -143,7 +143,7 @@ def business(w, p) -> dict[str, float]:
         "left": w.left / w.num_smes,
         "modules": w.modules,
         "privacy": w.privacy,
-        "pool_need": w.pool / (p.need_pool * p.smes * w.need_scale),
+        "pool_need": (w.pool + w.pool_bad) / (p.need_pool * p.smes * w.need_scale),
         "fraud": w.fraud * (1.0 + p.observation_noise[1] * noisy(w, 1)),
         "rho12": w.rho12,
         "rho_expiring": w.rho_window[(w.month + 1) % 12],
@@ -153,6 +153,7 @@ def business(w, p) -> dict[str, float]:
         "premium": premium_seen(w, p, 2),
         "remitted": w.remitted / p.size,
         "unit_cost": w.tenant_service / max(1, w.num_members),
+        "payouts": w.payouts / p.size,
     }
 
 
@@ -180,6 +181,9 @@ def finance(w, p) -> dict[str, float]:
         "remitted": w.remitted / p.size,
         "disclosure": w.disclosure,
         "capital_need": w.capital / (p.need_capital * p.smes * w.need_scale),
+        "deposits": w.deposits / p.size,
+        **{f"asset_return_{j + 1}": w.asset_return[j] for j in range(4)},
+        **{f"asset_signal_{j + 1}": w.asset_signal[j] for j in range(4)},
     }
 
 
@@ -206,4 +210,7 @@ def sme(w, p, firm) -> dict[str, float]:
         "records": firm.stock,
         "claim_gap": firm.claim - firm.esg,
         "age": w.month - firm.entry,
+        "size": math.log(firm.annual / (12.0 * p.sme_revenue_reference)),
+        "constraint": firm.constraint,
+        "payout": firm.payout,
     }

@@ -18,7 +18,7 @@ NUM_ASSETS = len(LABELS["assets"])
 def open_market(s, p):
     """Regime and expected returns of the first month; nothing has been forecast yet."""
     s.stress = 0 if uniform(s.seed, 0, Stream.MARKET, 0) < p.market_start_calm else 1
-    s.volatility_index = p.market_volatility[s.stress]
+    _publish_volatility(s, p)
     for j in range(NUM_ASSETS):
         s.asset_alpha[j] = p.market_risk * p.alpha_sd * normal(s.seed, 0, Stream.ASSET_ALPHA, j)
 
@@ -32,6 +32,12 @@ def move(s, p):
     s.market_return = p.market_mean[s.stress] + p.market_volatility[s.stress] * z
     if p.market_risk == 0.0:
         s.market_return = p.cash_rate
+    _publish_volatility(s, p)
+
+
+@kernel
+def _publish_volatility(s, p):
+    """The regime's volatility through noise: the regime itself is seen by nobody."""
     noise = normal(s.seed, s.month, Stream.OBSERVATION, NOISE.volatility)
     s.volatility_index = p.market_volatility[s.stress] * math.exp(p.volatility_noise * noise)
 
