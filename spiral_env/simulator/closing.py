@@ -83,7 +83,7 @@ def _values(s, p):
         emitted += p.esg_cost * s.sme_revenue[i] * (1.0 - s.sme_esg[i])
     s.operating_value = operating - loss_load(p) * expected - fines - s.expected_credit_loss
     s.externality = emitted + s.expected_harm
-    s.realised_value = operating - lost - s.credit_loss - emitted - s.harm
+    s.realised_value = operating - lost - s.credit_loss
     s.ecosystem_value = s.operating_value + s.certainty_equivalent - s.externality
     s.value_ring[s.month % 6] = s.operating_value
 

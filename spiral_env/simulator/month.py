@@ -180,7 +180,8 @@ def _scalar(vector, weight, bonus, scale):
 def rewards(s, p, mode, realised, vectors, scalars):
     """Vectors [3 + N, 3] in k$ and scalar rewards [3 + N] of the month just lived; adds both to the sums."""
     load = loss_load(p)
-    team = s.realised_value + s.market_income if realised else s.ecosystem_value
+    drawn = s.realised_value + s.market_income - (s.externality - s.expected_harm + s.harm)
+    team = drawn if realised else s.ecosystem_value
     it.reward(s, p, load, realised, vectors[0])
     business.reward(s, p, load, realised, vectors[1])
     finance.reward(s, p, load, realised, vectors[2])

@@ -57,7 +57,7 @@ def _contribute(s, p):
             mine, poor = _accepted(s, p, s.sme_share[i] * records, bad)
             good += mine
             junk += poor
-            s.sme_payout[i] = s.payout_rate * (mine + poor)
+            s.sme_payout[i] = p.pool * s.payout_rate * (mine + poor)
             s.payouts += s.sme_payout[i]
             post_sme(s, Purpose.PAYOUT, SmeSlot.PAYOUT, i, Account.PLATFORM, -s.sme_payout[i])
     return good, junk

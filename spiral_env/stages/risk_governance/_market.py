@@ -20,7 +20,7 @@ def open_market(s, p):
     s.stress = 0 if uniform(s.seed, 0, Stream.MARKET, 0) < p.market_start_calm else 1
     _publish_volatility(s, p)
     for j in range(NUM_ASSETS):
-        s.asset_alpha[j] = p.market_risk * p.alpha_sd * normal(s.seed, 0, Stream.ASSET_ALPHA, j)
+        s.asset_alpha[j] = p.alpha_sd * normal(s.seed, 0, Stream.ASSET_ALPHA, j)
 
 
 @kernel
@@ -47,7 +47,7 @@ def hold(s, p):
     """Returns of the assets and of the book; its peak, and whether it has just fallen below the drawdown limit."""
     s.portfolio_return = p.cash_rate
     for j in range(NUM_ASSETS):
-        s.asset_edge[j] = s.asset_alpha[j]
+        s.asset_edge[j] = p.market_risk * s.asset_alpha[j]
         own = s.asset_alpha[j] + p.asset_sd * normal(s.seed, s.month, Stream.ASSET_RETURN, j)
         excess = p.asset_beta[j] * (s.market_return - p.cash_rate) + p.market_risk * own
         s.asset_return[j] = p.cash_rate + excess
@@ -66,7 +66,7 @@ def _forecast(s, p, j):
     kept = p.alpha_memory
     drawn = normal(s.seed, s.month, Stream.ASSET_ALPHA, j)
     fresh = math.sqrt(1.0 - kept * kept) * p.alpha_sd * drawn
-    s.asset_alpha[j] = p.market_risk * (kept * s.asset_alpha[j] + fresh)
-    truth = min(0.95, s.skill * p.asset_sd / max(p.alpha_sd, 1e-12))
+    s.asset_alpha[j] = kept * s.asset_alpha[j] + fresh
+    truth = min(0.95, s.skill * p.asset_sd / p.alpha_sd)
     blur = math.sqrt(1.0 - truth * truth) * normal(s.seed, s.month, Stream.ASSET_SIGNAL, j)
-    s.asset_signal[j] = truth * s.asset_alpha[j] / max(p.alpha_sd, 1e-12) + blur
+    s.asset_signal[j] = truth * s.asset_alpha[j] / p.alpha_sd + blur
