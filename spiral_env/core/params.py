@@ -202,7 +202,7 @@ _STOCKS = _group(
 
 _GOVERNANCE = _group(
     "risk_governance",
-    ("capacity_hours", 105.0, "h a month at 12 services", 0.0, 1e4, "capacity constrains: 7 / 15 / 27 % of the open a month"),
+    ("capacity_hours", 116.0, "h a month at 12 services", 0.0, 1e4, "capacity constrains: 7 / 15 / 27 % of the open a month"),
     ("effort_floor", 0.05, "1", 1e-3, 1.0, _ASSUMED),
     ("window_floor", 0.35, "1", 1e-3, 1.0, _ASSUMED),
     ("soft_minimum", 4.0, "1", 0.5, 20.0, _ASSUMED),

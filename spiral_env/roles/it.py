@@ -21,7 +21,7 @@ LEVERS = (
     _tables.graded("scanning", "cost_scanning", "hybrid SAST-DAST-SCA-IAST tool set"),
     _tables.graded("threat_intel", "cost_intel", "shared threat intelligence"),
     _tables.graded(
-        "triage", "triage_threat", "what is patched first: by CVSS, by EPSS, by EPSS and revenue at risk", average=0.15
+        "triage", "triage_threat", "what is patched first: by CVSS, by EPSS, by EPSS and revenue at risk", average=0.1
     ),
 )
 
