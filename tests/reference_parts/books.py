@@ -15,7 +15,8 @@ OPERATING = words(
     "loan_interest green_income portfolio_cost deposit_interest remittance overdraft"
 )
 CAPITAL = words(
-    "subsidy loan_recovery loan_draw loan_investment loan_repayment market owners_draw outside_capital deposit exit entry"
+    "subsidy loan_recovery loan_draw loan_investment loan_repayment market owners_draw outside_capital deposit "
+    "exit entry"
 )
 LOSS = words("privacy_fine compliance_fine premium retained_loss")
 

@@ -18,18 +18,19 @@ __all__ = ["open_episode", "parameters"]
 
 # Rows of the state that start from nothing, by who sets them.
 NOTHING = words(
-    "month collapsed done level stage stage_months aggregation value value_sum value_passed gate_count fallback_count level_rose "
-    "trust_count cash_count height scanning_effort intel_effort triage it_asked it_cost window_effort modules_effort "
-    "privacy_effort verification_effort payout_rate epsilon business_asked business_cost release release_effort "
-    "returned lapsed lending_effort weight weight_change audit_share disclosure_effort finance_asked finance_cost "
-    "member_sharing mean_sharing fee_income joined left pool pool_bad fraud payouts skill lending_mean "
-    "lendable capital detection false_findings arrivals data_skill ranking hours delay patched patched_age failed "
-    "isolated patching_cost outage_hours alert event_probability expected_breach cycle_loss breach breach_loss rho12 "
-    "eps12 incident_probability expected_harm harm expected_privacy_fine privacy_incident privacy_fine incidents_year market_return "
-    "portfolio_return drawdown drawdown_event findings findings_year exposed expected_credit_loss credit_loss sales "
-    "sales_margin tenant_service posture_price loans green_book audited_year book interest green_income "
-    "portfolio_cost deposit_interest certainty_equivalent market_income premium retained premium_mean business_profit profit_mean "
-    "remitted operating_value realised_value externality ecosystem_value deposits"
+    "month collapsed done level stage stage_months aggregation value value_sum value_passed gate_count "
+    "fallback_count level_rose trust_count cash_count height scanning_effort intel_effort triage it_asked it_cost "
+    "window_effort modules_effort privacy_effort verification_effort payout_rate epsilon business_asked "
+    "business_cost release release_effort returned lapsed lending_effort weight weight_change audit_share "
+    "disclosure_effort finance_asked finance_cost member_sharing mean_sharing fee_income joined left pool "
+    "pool_bad fraud payouts skill lending_mean lendable capital detection false_findings arrivals data_skill "
+    "ranking hours delay patched patched_age failed isolated patching_cost outage_hours alert event_probability "
+    "expected_breach cycle_loss breach breach_loss rho12 eps12 incident_probability expected_harm harm "
+    "expected_privacy_fine privacy_incident privacy_fine incidents_year market_return portfolio_return drawdown "
+    "drawdown_event findings findings_year exposed expected_credit_loss credit_loss sales sales_margin "
+    "tenant_service posture_price loans green_book audited_year book interest green_income portfolio_cost "
+    "deposit_interest certainty_equivalent market_income premium retained premium_mean business_profit "
+    "profit_mean remitted operating_value realised_value externality ecosystem_value deposits"
 )
 
 

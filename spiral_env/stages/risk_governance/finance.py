@@ -16,7 +16,7 @@ WRITES = "risk_governance.finance"
 
 @kernel
 def constraint(p, revenue, age_months, cash):
-    """Financial constraint in [.05, .95] from the SA index of size and age, and from the cash a firm has (study [3])."""
+    """Financial constraint in [.05, .95] from the SA index of size and age, and from cash (study [3])."""
     size = math.log(max(12.0 * revenue / 1000.0, 1e-6))
     index = p.sa_size * size + p.sa_size_squared * size * size + p.sa_age * age_months / 12.0
     lasting = 0.1 + 0.8 * min(max((index - p.sa_low) / -p.sa_low, 0.0), 1.0)
