@@ -100,7 +100,7 @@ MEANINGS: dict[str, str] = {
     "verify_recall": "bad contributions that full checks with full privacy technology reject",
     "verify_false": "good contributions that full checks without privacy technology reject",
     "partner_records": "records a month from data partners, were all there",
-    "poison": "accuracy that bad records cost, by their share cubed",
+    "poison": "accuracy that bad records cost, by their share squared",
     "model_growth": "further features that full modules learn from",
     "secure_noise": "privacy noise that secure aggregation saves at full privacy technology",
     "release_modules": "further releases a month at full modules",
@@ -287,7 +287,7 @@ MEANINGS: dict[str, str] = {
     # Spiral.
     "trust_gain": "how fast trust follows the risk",
     "trust_fade": "trust that is forgotten in a month",
-    "trust_strictness": "trust that strict rules earn while they are kept",
+    "trust_strictness": "trust that rules earn while they are kept, by their strictness",
     "kept_epsilon": "privacy account up to which rules count as kept",
     "partners_innovation": "outside parties that come by themselves, at full trust",
     "partners_imitation": "outside parties that those there bring, at full trust",

@@ -86,9 +86,8 @@ def _trust(s, p):
     """Trust is earned under the appetite, by disclosure and by strict rules kept; it fades and is lost to incidents."""
     margin = p.trust_neutral - s.risk
     kept = 1.0 if s.eps12 <= p.kept_epsilon and s.privacy_incident == 0 else 0.0
-    strict = max(0.0, strictness(s, p) - 1.0)
     earned = p.trust_gain * min(max(margin, 0.0), 1.0) + p.trust_disclosure * s.disclosure
-    earned += p.trust_strictness * strict * kept
+    earned += p.trust_strictness * strictness(s, p) * kept
     lost = p.trust_gain * min(max(-margin, 0.0), 1.0) + p.trust_fade
     moved = s.trust + p.edge_governance_value * earned * (1.0 - s.trust) - lost * s.trust - _incidents(s, p)
     s.trust = min(max(moved, 0.0), 1.0)
@@ -96,8 +95,9 @@ def _trust(s, p):
 
 @kernel
 def _partners(s, p):
-    """Outside tenants, data partners and investors: they come by trust (Bass 1969) and churn without it."""
-    come = (p.partners_innovation + p.partners_imitation * s.partners) * s.trust * (1.0 - s.partners)
+    """Outside tenants, data partners and investors: they come where SMEs are, by trust (Bass 1969), and churn."""
+    drawn = s.trust * s.num_members / s.num_smes
+    come = (p.partners_innovation + p.partners_imitation * s.partners) * drawn * (1.0 - s.partners)
     leave = p.partners_churn * (1.0 - s.trust) * s.partners
     s.partners = min(max(s.partners + p.edge_governance_value * come - leave, 0.0), 1.0)
 

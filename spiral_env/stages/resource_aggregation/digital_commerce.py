@@ -15,14 +15,14 @@ WRITES = "resource_aggregation.digital_commerce"
 
 @kernel
 def pool_auc(p, records, epsilon, bad, features, secure):
-    """AUC = .5 + ceiling (1 - poison bad^3) / sqrt(1 + c sampling/n + (c secure)^2 noise/(n eps)^2).
+    """AUC = .5 + ceiling (1 - poison bad^2) / sqrt(1 + c sampling/n + (c secure)^2 noise/(n eps)^2).
 
     ``features`` c is what the models in use need beside one, ``secure`` the share of the noise that secure aggregation
     leaves. .5 for an empty pool.
     """
     if records < 1.0 or epsilon <= 0.0:
         return 0.5
-    clean = max(0.0, 1.0 - p.poison * bad * bad * bad)
+    clean = max(0.0, 1.0 - p.poison * bad * bad)
     private = records * epsilon / (features * secure)
     blur = features * p.auc_sampling / records + p.auc_noise / (private * private)
     return 0.5 + p.auc_ceiling * clean / math.sqrt(1.0 + blur)
@@ -74,7 +74,7 @@ def _pool(s, p):
     held = s.pool + s.pool_bad
     s.fraud = s.pool_bad / held if held > 0.0 else 0.0
     features = 1.0 + p.model_growth * s.modules
-    s.auc_pool = pool_auc(p, held, s.epsilon, s.fraud, features, 1.0 - p.secure_noise * s.privacy)
+    s.auc_pool = pool_auc(p, s.pool, s.epsilon, s.fraud, features, 1.0 - p.secure_noise * s.privacy)
 
 
 @kernel

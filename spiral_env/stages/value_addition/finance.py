@@ -10,8 +10,8 @@ from spiral_env.stages.risk_governance._market import NUM_ASSETS
 __all__ = ["WRITES", "add_value"]
 
 WRITES = "value_addition.finance"
-TRULY_GREEN = 0.5
-"""True ESG from which a loan is green in full."""
+NEUTRAL_ESG, GREEN_ESG = 0.3, 0.5
+"""True ESG at which a loan called green counts nothing, and from which it counts in full; below the first it offends."""
 
 
 @kernel
@@ -25,6 +25,12 @@ def _wish(s, p, i):
 
 
 @kernel
+def _truly_green(esg):
+    """What a loan called green counts for with green funds, in [-1, 1]."""
+    return min(max((esg - NEUTRAL_ESG) / (GREEN_ESG - NEUTRAL_ESG), -1.0), 1.0)
+
+
+@kernel
 def _lend(s, p):
     """Interest and repayment on what is owed, new loans rationed to the month's offer and invested at once."""
     wished = 0.0
@@ -33,7 +39,7 @@ def _lend(s, p):
     offer = interpolate(p.lending_offer, s.lending_effort) * s.lendable
     ration = min(1.0, offer / wished) if wished > 0.0 else 0.0
     s.loans = 0.0
-    s.green_book = 0.0
+    green = 0.0
     s.interest = 0.0
     for i in range(s.num_smes):
         draw = ration * _wish(s, p, i)
@@ -43,12 +49,13 @@ def _lend(s, p):
         s.sme_interest[i] = interest
         s.sme_loan[i] = owed - repaid + draw
         s.loans += s.sme_loan[i]
-        s.green_book += s.sme_loan[i] * s.sme_green[i] * min(1.0, s.sme_esg[i] / TRULY_GREEN)
+        green += s.sme_loan[i] * s.sme_green[i] * _truly_green(s.sme_esg[i])
         s.interest += interest
         post_sme(s, Purpose.LOAN_INTEREST, SmeSlot.CREDIT, i, Account.TREASURY, interest)
         post_sme(s, Purpose.LOAN_REPAYMENT, SmeSlot.CREDIT, i, Account.TREASURY, repaid)
         post_sme(s, Purpose.LOAN_DRAW, SmeSlot.CREDIT, i, Account.TREASURY, -draw)
         post_sme(s, Purpose.LOAN_INVESTMENT, SmeSlot.CREDIT, i, Account.WORLD, draw)
+    s.green_book = max(0.0, green)
 
 
 @kernel
