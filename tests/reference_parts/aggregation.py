@@ -38,7 +38,7 @@ def commerce(w, p) -> None:
         kept, junk = verified(w, p, given, careless)
         good += kept
         bad += junk
-        firm.payout = w.payout_rate * (kept + junk)
+        firm.payout = p.pool * w.payout_rate * (kept + junk)
         w.payouts += firm.payout
         w.ledger.pay("payout", "platform", firm.seat, firm.payout)
     brought = p.partner_records * p.smes * w.partners * w.scope
@@ -63,13 +63,12 @@ def verified(w, p, records: float, bad: float) -> tuple[float, float]:
 
 def pooled_gain(w, p) -> float:
     """AUC - .5: more features want more records, bad ones poison, secure aggregation spares noise."""
-    records = w.pool + w.pool_bad
-    if records < 1.0 or w.epsilon <= 0.0:
+    if w.pool < 1.0 or w.epsilon <= 0.0:
         return 0.0
     features = 1.0 + p.model_growth * w.modules
-    clean = max(0.0, 1.0 - p.poison * min(1.0, w.fraud) ** 3)
-    noise = (features * (1.0 - p.secure_noise * w.privacy)) ** 2 * p.auc_noise / (records * w.epsilon) ** 2
-    return p.auc_ceiling * clean / math.sqrt(1.0 + features * p.auc_sampling / records + noise)
+    clean = max(0.0, 1.0 - p.poison * w.fraud**2)
+    noise = (features * (1.0 - p.secure_noise * w.privacy)) ** 2 * p.auc_noise / (w.pool * w.epsilon) ** 2
+    return p.auc_ceiling * clean / math.sqrt(1.0 + features * p.auc_sampling / w.pool + noise)
 
 
 def finance(w, p) -> None:

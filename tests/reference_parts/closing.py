@@ -57,7 +57,7 @@ def books(w, p) -> None:
     w.operating_value = operating - loss_load(p) * expected - fines(w) - w.expected_credit_loss
     emitted = p.esg_cost * sum(firm.revenue * (1.0 - firm.esg) for firm in w.firms)
     w.externality = emitted + w.expected_harm
-    w.realised_value = operating + w.ledger.from_world(LOSS) - w.credit_loss - emitted - w.harm
+    w.realised_value = operating + w.ledger.from_world(LOSS) - w.credit_loss
     w.ecosystem_value = w.operating_value + w.certainty_equivalent - w.externality
     w.value_ring[w.month % 6] = w.operating_value
 
@@ -87,7 +87,7 @@ def governance_to_value(w, p) -> None:
     on = p.edge_governance_value
     kept = w.eps12 <= p.kept_epsilon and not w.privacy_incident
     gain = p.trust_gain * clip(p.trust_neutral - w.risk, 0.0, 1.0) + p.trust_disclosure * w.disclosure
-    gain += p.trust_strictness * max(0.0, strictness(w, p) - 1.0) * kept
+    gain += p.trust_strictness * strictness(w, p) * kept
     loss = p.trust_gain * clip(w.risk - p.trust_neutral, 0.0, 1.0) + p.trust_fade
     hit = sum(firm.event > 0 for firm in w.firms) / p.smes
     incidents = (
@@ -98,7 +98,8 @@ def governance_to_value(w, p) -> None:
         + (p.trust_finding * w.findings + p.trust_press * w.exposed) / p.smes
     )
     w.trust = clip(before + on * gain * (1.0 - before) - loss * before - incidents, 0.0, 1.0)
-    come = on * (p.partners_innovation + p.partners_imitation * w.partners) * before * (1.0 - w.partners)
+    drawn = before * w.num_members / w.num_smes
+    come = on * (p.partners_innovation + p.partners_imitation * w.partners) * drawn * (1.0 - w.partners)
     go = p.partners_churn * (1.0 - before) * w.partners
     w.partners = clip(w.partners + come - go, 0.0, 1.0)
     moved = p.deposit_pace * (p.investor_deposit * p.size * w.partners * w.scope - w.deposits)

@@ -84,18 +84,16 @@ def volatility_index(w, p) -> float:
 
 def assets(w, p) -> None:
     """Returns with this month's alphas; then next month's alphas, and the forecast of them that the skill allows."""
-    spread = max(p.alpha_sd, 1e-12)
-    c = min(0.95, w.skill * p.asset_sd / spread)
+    c = min(0.95, w.skill * p.asset_sd / p.alpha_sd)
     for j, beta in enumerate(p.asset_beta):
-        w.asset_edge[j] = w.asset_alpha[j]
+        w.asset_edge[j] = w.asset_alpha[j] if p.market_risk else 0.0
         own = w.asset_edge[j] + p.asset_sd * w.draws.normal(w.month, Stream.ASSET_RETURN, j)
         excess = beta * (w.market_return - p.cash_rate) + own
         w.asset_return[j] = p.cash_rate + (excess if p.market_risk else 0.0)
         shock = p.alpha_sd * w.draws.normal(w.month, Stream.ASSET_ALPHA, j)
-        kept = p.alpha_memory * w.asset_alpha[j] + math.sqrt(1.0 - p.alpha_memory**2) * shock
-        w.asset_alpha[j] = kept if p.market_risk else 0.0
+        w.asset_alpha[j] = p.alpha_memory * w.asset_alpha[j] + math.sqrt(1.0 - p.alpha_memory**2) * shock
         z = w.draws.normal(w.month, Stream.ASSET_SIGNAL, j)
-        w.asset_signal[j] = c * w.asset_alpha[j] / spread + math.sqrt(1.0 - c**2) * z
+        w.asset_signal[j] = c * w.asset_alpha[j] / p.alpha_sd + math.sqrt(1.0 - c**2) * z
 
 
 def authenticity(w, p) -> None:

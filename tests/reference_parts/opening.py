@@ -83,7 +83,7 @@ def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: i
 
 def markets(w, p) -> None:
     """Expected returns of the assets, nothing held, nothing forecast."""
-    w.asset_alpha = [p.market_risk * p.alpha_sd * w.draws.normal(0, Stream.ASSET_ALPHA, j) for j in range(4)]
+    w.asset_alpha = [p.alpha_sd * w.draws.normal(0, Stream.ASSET_ALPHA, j) for j in range(4)]
     w.asset_edge, w.asset_return, w.asset_signal, w.asset_weight = ([0.0] * 4 for _ in range(4))
     w.volatility_index = volatility_index(w, p)
 

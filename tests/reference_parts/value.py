@@ -84,7 +84,8 @@ def lend(w, p) -> None:
         w.ledger.pay("loan_investment", firm.seat, "world", draw)
     w.interest = sum(firm.interest for firm in w.firms)
     w.loans = sum(firm.loan for firm in w.firms)
-    w.green_book = sum(firm.loan * min(1.0, firm.esg / 0.5) for firm in w.firms if firm.green)
+    truly = [firm.loan * clip((firm.esg - 0.3) / 0.2, -1.0, 1.0) for firm in w.firms if firm.green]
+    w.green_book = max(0.0, sum(truly))
     w.audited_year = min(1.0, w.audited_year * 11.0 / 12.0 + w.audit_share)
     w.green_income = p.green_income * w.green_book * w.audited_year
     w.ledger.pay("green_income", "world", "treasury", w.green_income)

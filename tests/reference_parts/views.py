@@ -37,7 +37,8 @@ def rewards(w, mode: str, realised: bool) -> tuple[list[list[float]], list[float
     """Vectors and scalars in the reward mode and basis."""
     p = w.p
     out = vectors(w, realised)
-    team = w.realised_value + w.market_income if realised else w.ecosystem_value
+    harm = w.externality - w.expected_harm + w.harm
+    team = w.realised_value + w.market_income - harm if realised else w.ecosystem_value
     if mode == "cooperative":
         return out, [team / p.smes / p.scale_team] * len(out)
     bonus = p.kappa * team / p.smes if mode == "mixed" else 0.0
