@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from episodes import keyed_levels, world
 from reference import MODES, Ecosystem, Tables, starting_law
+from reference_parts.decisions import TIERS, category
 
 import spiral_env
 from spiral_env.core.ledger import PURPOSE_CLASS, Class, Purpose
@@ -60,26 +61,42 @@ HARSH = {
     "few services": Harsh({"num_services": 5.0, "posture_cost": (0.0, 0.5, 1.0)}, {"failure", "isolation"}),
     "many services": Harsh({"num_services": 20.0, "arrival_rate": 2.0}, {"failure"}),
     "climbing": Harsh(
-        {"need_pool": 50.0, "need_capital": 20.0, "need_stock": 0.05, "gate_risk": 3.0, "start_value": 40.0},
-        {"level rise"},
+        {"need_pool": 50.0, "need_capital": 20.0, "need_stock": 0.05, "gate_risk": 30.0, "start_value": 40.0}
+        | {"trust_gain": 0.2, "trust_neutral": 9.0, "alert_false": 0.4, "payout_record": (0.0, 0.1, 0.9)},
+        {"level rise", "false alarm", "payout", "deposit"},
     ),
     "falling back": Harsh(
-        {"need_pool": 50.0, "need_capital": 20.0, "need_stock": 0.05, "gate_risk": 9.0, "fallback_risk": 0.01}
-        | {"start_value": 9000.0},
+        {"need_pool": 50.0, "need_capital": 20.0, "need_stock": 0.05, "gate_risk": 90.0, "fallback_risk": 0.01}
+        | {"start_value": 90000.0, "trust_gain": 0.2, "trust_neutral": 9.0},
         {"fallback"},
     ),
-    "distrusted": Harsh({"trust_gain": 0.0, "press_rate": 0.5, "trust_press": 0.1}, {"press", "collapse of trust"}),
+    "distrusted": Harsh(
+        {"trust_gain": 0.0, "press_rate": 0.5, "trust_press": 0.1, "gate_risk": 90.0, "start_partners": 0.9}
+        | {"need_pool": 50.0, "need_capital": 20.0, "need_stock": 0.05},
+        {"press", "collapse of trust", "distrust at the gate", "withdrawal"},
+    ),
+    "careless": Harsh(
+        {"fraud_base": 0.9, "esg_high": 0.3, "green_threshold": (0.0, 0.1, 0.9), "loan_limit": 0.5},
+        {"poison", "green money lost"},
+    ),
     "insolvent": Harsh(
         {"platform_cash": -500.0, "treasury_cash": -900.0, "platform_fixed": 400.0, "insurance": 0.0},
-        {"collapse of cash", "overdraft"},
+        {"collapse of cash", "overdraft", "payout refused"},
     ),
     "policed": Harsh(
         {"compliance_rate": 0.5, "subsidy_tools": 0.5, "tax_break_esg": 0.5, "verification_norm": 0.3}
         | {"adaptive_rules": 0.5, "privacy_strictness": 3.0, "default_rate": (0.05, 0.1), "epsilon_cap": 1.0},
         {"compliance fine", "subsidy", "finding", "default", "closure"},
     ),
-    "leaking": Harsh({"privacy_incident": 1.0, "records_mean": 400.0, "trust_privacy": 0.01}, {"privacy incident"}),
-    "unpaid": Harsh({"security_release": (1.0, 2.0, 4.0), "security_cash": 5.0, "sme_revenue_mu": 1.0}, set()),
+    "leaking": Harsh(
+        {"privacy_incident": 1.0, "records_mean": 400.0, "trust_privacy": 0.01, "fine_share": 0.5}
+        | {"privacy_strictness": 3.0},
+        {"privacy incident", "privacy fine", "incident without a fine"},
+    ),
+    "unpaid": Harsh(
+        {"security_release": (1.0, 2.0, 4.0), "security_cash": 5.0, "sme_revenue_mu": 1.0},
+        {"posture denied", "posture lowered"},
+    ),
     "switched off": Harsh(
         {q.name: 0.0 for q in PARAMETERS if q.group == "switches" and q.name not in ("insurance", "attacks")},
         set(),
@@ -158,6 +175,11 @@ def assert_same(engine: Engine, reference: Ecosystem, when: str) -> None:
 
 def rare(w: Ecosystem) -> dict[str, bool]:
     """What is rare, and whether it has happened this month."""
+
+    def asked(role: str, lever: str) -> float:
+        return dict(zip(w.levers[role], getattr(w, f"{role}_action"), strict=True))[lever]
+
+    postures = [(category(asked("it", tier)), got) for tier, got in zip(TIERS, w.posture, strict=True)]
     what = {
         "breach": w.breach,
         "own event": any(firm.event == 1 for firm in w.firms),
@@ -169,6 +191,18 @@ def rare(w: Ecosystem) -> dict[str, bool]:
         "press": w.exposed,
         "drawdown": w.drawdown_event,
         "privacy incident": w.privacy_incident,
+        "privacy fine": w.privacy_fine,
+        "incident without a fine": w.privacy_incident and not w.privacy_fine,
+        "poison": w.p.poison * w.fraud**2 >= 1.0,
+        "payout": w.payouts,
+        "payout refused": not w.payout_rate and asked("business", "payout"),
+        "posture denied": any(wish > 0 and not got for wish, got in postures),
+        "posture lowered": any(wish > got > 0 for wish, got in postures),
+        "false alarm": w.alert and w.campaign < 0,
+        "green money lost": not w.green_book and any(firm.loan and firm.green for firm in w.firms),
+        "deposit": w.statement("deposit")[0] < 0.0,
+        "withdrawal": w.statement("deposit")[0] > 0.0,
+        "distrust at the gate": w.stage == 1 and w.risk <= w.p.gate_risk and w.trust < w.trust_needed,
         "compliance fine": any(firm.fine for firm in w.firms),
         "failure": w.failed,
         "cascade": w.cascaded,
@@ -230,7 +264,7 @@ SIZES = [pytest.param(name, marks=pytest.mark.slow) if name == "many services" e
 
 @pytest.mark.parametrize("name", SIZES)
 def test_what_is_rare_equals_the_reference(name: str) -> None:
-    made = world("baseline-v1", **HARSH[name].params)
+    made = world("small-v1", **HARSH[name].params)
     seen: Counter[str] = Counter()
     for seed in SEEDS:
         seen += compare(made, seed, three_levels(seed))
@@ -246,7 +280,7 @@ def test_what_is_rare_equals_the_reference(name: str) -> None:
     ids=["queue", "tail"],
 )
 def test_equals_are_taken_in_the_order_of_their_age(params: dict[str, Any]) -> None:
-    made = alike(world(backlog_open=150.0, **params))
+    made = alike(world("small-v1", backlog_open=150.0, **params))
     for seed in SEEDS:
         compare(made, seed, three_levels(seed))
 
@@ -260,12 +294,12 @@ def test_many_openings_equal_the_reference() -> None:
 
 
 def test_continuous_efforts_equal_the_reference() -> None:
-    made = world("baseline-v1")
+    made = world("small-v1")
     compare(made, 5, continuous)
 
 
 def test_the_worlds_that_are_compared_show_everything_rare() -> None:
-    assert set().union(*(harsh.shows for harsh in HARSH.values())) == rare(slow(world(), 0)).keys()
+    assert set().union(*(harsh.shows for harsh in HARSH.values())) == rare(slow(world("small-v1"), 0)).keys()
 
 
 def test_the_reference_has_its_own_ledger_with_the_same_purposes() -> None:
