@@ -212,7 +212,7 @@ FIELDS: tuple[Field, ...] = (
         lending_effort f8 1 0..1
         asset_weight f8[assets] 1 0..1
         weight f8 1 0..1
-        weight_change f8 1 0..1
+        weight_change f8 1 0..2
         audit_share f8 share 0..1
         green_threshold f8 rating 0..1
         disclosure_effort f8 1 0..1
