@@ -105,7 +105,7 @@ def _listed(values: list[float]) -> str:
 
 
 def alone(claims: Claims) -> dict[str, Any]:
-    """Share of episodes that collapse under the pressures, with edges off, with every response off, and when careless."""
+    """Share of episodes that collapse: with edges off, with every response off, and in careless hands."""
     worlds = {
         "whole world": {},
         "all edges off": dict.fromkeys(EDGES, 0.0),

@@ -1,235 +1,311 @@
 """What makes the world a game worth learning: ``python -m tests.benchmarks.game``.
 
-Trains several seeds under cooperative, selfish and mixed rewards (runs that exist go on where they stopped), then
-measures the six points of ``results/README.md``: order of teams, share of the best constant, dilemma, roles, levers,
-edges. Intervals of trained teams are Student's over training seeds, of all others over episodes.
+Trains teams on several seeds (runs that exist are not trained again), then measures, each part alone by ``--only``:
+teams and dilemma, roles, the shares that a constant, a table by stage and a myopic team reach, what is lost without
+private features, own views or memory, how far plans with a known future get, algorithms at equal agent-steps, and
+levers and features one by one. All teams play the same held-out episodes.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
-import itertools
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spiral_env.agents import load_policy
-from spiral_env.evaluation import EpisodeTable, run_episodes
-from spiral_env.evaluation.game import best_constant, constant_share, lever_ends
+from spiral_env.evaluation import EpisodeTable
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
-from spiral_env.files import write_atomically
-from spiral_env.roles import ROLES
-from spiral_env.scenarios import Scenario, load_scenario
+from spiral_env.policy import STATUS_QUO
+from spiral_env.roles import FEATURES, LEVERS, ROLES
+from spiral_env.scenarios import Scenario
+from spiral_env.training import load_config
+from tests.benchmarks import report
+from tests.benchmarks.claims import arguments, basis
+from tests.benchmarks.memory import WINDOWS, trained_with_memory
+from tests.benchmarks.planner import Planning, planned
+from tests.benchmarks.report import Part, Row
+from tests.benchmarks.runs import KINDS, RECIPES, Run, Runs
+from tests.benchmarks.search import best_table, by_stage
+from tests.benchmarks.teams import (
+    HEIGHT,
+    PRIVATE,
+    VALUE,
+    Averaged,
+    Frozen,
+    Team,
+    feature_means,
+    held,
+    mean_of,
+    play,
+    team,
+    wrapped,
+)
 
-RECIPE = Path(__file__).parents[2] / "train" / "baseline-v0-es.toml"
+RECIPE = RECIPES / "baseline-v1-es.toml"
+NAMED = ("uniform", "status_quo", "scripted")
 MODES = ("cooperative", "selfish", "mixed")
-EDGES = ("edge_aggregation_governance", "edge_governance_value", "edge_value_aggregation")
-VALUE, HEIGHT = "ecosystem_value", "spiral_height"
-_LABELS = ("ecosystem value, k$ a month", "spiral height, levels")
-Runs = Mapping[str, list[Path]]
+SHOWN = (VALUE, HEIGHT, "sme_participation", "trust", "collapse", "payoff_sme")
+HELD = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def train_all(folder: Path, seeds: int, options: list[str], jobs: int) -> Runs:
-    """Train what is not done yet, ``jobs`` runs at a time, each with one thread."""
-    runs = {mode: [folder / f"{mode}-{seed}" for seed in range(seeds)] for mode in MODES}
+@dataclass(eq=False)
+class Game:
+    """What the parts need to know.
 
-    def one(job: tuple[str, int]) -> None:
-        mode, seed = job
-        out = runs[mode][seed]
-        command = [sys.executable, "-m", "spiral_env", "train", "--json", "--out", str(out)]
-        command += ["--resume"] if (out / "config.json").exists() else ["--config", str(RECIPE)]
-        command += ["--reward-mode", mode, "--seed", str(seed), "--max-seconds", "36000", "--set", "env_threads=1"]
-        subprocess.run([*command, *options], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-        print(f"trained {out}", file=sys.stderr, flush=True)
+    Attributes:
+        world: as it is examined.
+        episodes: held-out episodes of every team, the same for all.
+        runs: trainings.
+        seeds: training seeds.
+        budget: episodes of each search for a table.
+        planning: how much is planned.
+        plan_episodes: episodes that are planned in.
+    """
 
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(one, [(mode, seed) for seed in range(seeds) for mode in MODES]))
-    return runs
+    world: Scenario
+    episodes: int
+    runs: Runs
+    seeds: int
+    budget: int
+    planning: Planning
+    plan_episodes: int
+    _played: dict[str, list[EpisodeTable]] = field(default_factory=dict)
+
+    def folders(self, kind: str) -> list[Path]:
+        """Trained runs of a kind, one a seed."""
+        return self.runs.trained(Run(kind, seed, self.world) for seed in range(self.seeds))
+
+    def teams(self, kind: str = "cooperative") -> list[Team]:
+        """Trained teams of a kind, or the one team of that name."""
+        return [team(str(x)) for x in (self.folders(kind) if kind in KINDS else [kind])]
+
+    def tables(self, kind: str = "cooperative") -> list[EpisodeTable]:
+        """What they showed, played once."""
+        if kind not in self._played:
+            self._played[kind] = [self.play(x) for x in self.teams(kind)]
+        return self._played[kind]
+
+    def play(self, players: Team, **options: Any) -> EpisodeTable:
+        """The held-out episodes."""
+        return play(self.world, players, self.episodes, **options)
+
+    def share(self, tables: list[EpisodeTable]) -> Interval:
+        """(team - uniform) / (trained - uniform) in ecosystem value, over training seeds."""
+        low, top = _value(self.tables("uniform")[0]), [_value(x) for x in self.tables()]
+        mine = [_value(x) for x in tables] * (len(top) if len(tables) == 1 else 1)
+        return mean_interval(np.array([(x - low) / (t - low) for x, t in zip(mine, top, strict=True)]))
+
+    def change(self, tables: list[EpisodeTable], kind: str = "cooperative") -> Interval:
+        """Paired change of value against trained teams, seeds averaged, over episodes."""
+        return paired_difference(mean_of(tables).metrics[VALUE], mean_of(self.tables(kind)).metrics[VALUE])
 
 
-def play(world: Scenario, episodes: int, specs: Mapping[str, str]) -> EpisodeTable:
-    """Episodes of one team, a policy per role."""
-    return run_episodes(world, {role: load_policy(spec, role) for role, spec in specs.items()}, episodes)
+def _value(table: EpisodeTable) -> float:
+    return float(table.metrics[VALUE].mean())
 
 
-def team(spec: str) -> dict[str, str]:
-    """The same policy for every role."""
-    return dict.fromkeys(ROLES, spec)
+def _spread(tables: list[EpisodeTable], measure: str) -> Interval:
+    """Over training seeds if there are several, else over episodes."""
+    if len(tables) == 1:
+        return mean_interval(tables[0].metrics[measure])
+    return mean_interval(np.array([x.metrics[measure].mean() for x in tables]))
 
 
-def over_seeds(tables: list[EpisodeTable], measure: str) -> Interval:
-    """Mean over training seeds of each seed's mean."""
-    return mean_interval(np.array([t.metrics[measure].mean() for t in tables]))
+def teams(game: Game) -> dict[str, Any]:
+    """Every team, its gap to the scripted one, and what selfishness costs."""
+    rows = {}
+    scripted = game.tables("scripted")[0].metrics
+    for kind in (*NAMED, *MODES):
+        tables = game.tables(kind)
+        mean = mean_of(tables).metrics
+        row: dict[str, Any] = {x: _spread(tables, x) for x in SHOWN}
+        row["V against scripted"] = paired_difference(mean[VALUE], scripted[VALUE])
+        row["SME payoff against scripted"] = paired_difference(mean["payoff_sme"], scripted["payoff_sme"])
+        rows[kind] = row
+    pairs = zip(game.tables("selfish"), game.tables("cooperative"), strict=True)
+    ratios = np.array([_value(a) / _value(b) for a, b in pairs])
+    return {"rows": rows, "selfish / cooperative": mean_interval(ratios)}
 
 
-def gap(tables: list[EpisodeTable], other: EpisodeTable, measure: str) -> Interval:
-    """Paired difference to another team, over training seeds."""
-    return mean_interval(np.array([(t.metrics[measure] - other.metrics[measure]).mean() for t in tables]))
+def constant(game: Game) -> dict[str, Any]:
+    """The best constant joint action."""
+    return _table(game, 1)
 
 
-def switched(world: Scenario, edge: str) -> Scenario:
-    """The world with one feedback edge off."""
-    return world.model_copy(update={"params": {**world.params, edge: 0.0}})
+def stage_table(game: Game) -> dict[str, Any]:
+    """The best table of efforts by stage."""
+    return _table(game, 3)
 
 
-def measure(world: Scenario, runs: Runs, episodes: int) -> dict[str, Any]:
-    """All six points as one report."""
-    base = {name: play(world, episodes, team(name)) for name in ("uniform", "status_quo", "scripted")}
-    found = best_constant(world)
-    specs = {role: f"constant:{','.join(f'{x:g}' for x in found.efforts[role])}" for role in ROLES}
-    base["constant"] = play(world, episodes, specs)
-    trained = {mode: [play(world, episodes, team(str(run))) for run in runs[mode]] for mode in MODES}
+def _table(game: Game, stages: int) -> dict[str, Any]:
+    usual = np.tile(np.concatenate([np.array(STATUS_QUO[role]) for role in ROLES]), (3, 1))
+    starts = {"average firm": usual, "trained": by_stage(game.world, game.teams()[0], game.episodes)}
+    found = best_table(game.world, stages, starts, game.budget)
+    table = game.play(found.team())
+    row = {"share": game.share([table]), "V": _spread([table], VALUE), "H": _spread([table], HEIGHT)}
+    return {"rows": {"table": row}, "episodes of the search": found.episodes, "efforts": found.efforts()}
+
+
+def myopic(game: Game) -> dict[str, Any]:
+    """Teams that learn from the month alone, beside the same algorithm with foresight."""
+    rows = {}
+    for kind in ("myopic", "ippo"):
+        tables = game.tables(kind)
+        rows[kind] = {"share": game.share(tables), "V": _spread(tables, VALUE), "H": _spread(tables, HEIGHT)}
+    return {"rows": rows}
+
+
+def views(game: Game) -> dict[str, Any]:
+    """Loss without private features (all roles, each), and with the mean of all SMEs' views."""
+    found: dict[str, list[EpisodeTable]] = {}
+    for players in game.teams():
+        means = feature_means(game.world, players, game.episodes)
+        frozen = {role: _frozen(means[role], PRIVATE[role]) for role in ROLES}
+        without = {"private features frozen": frozen}
+        without |= {f"private features of {role} frozen": {role: frozen[role]} for role in ROLES}
+        without["SMEs see their mean view"] = {"sme": Averaged}
+        for name, wrappers in without.items():
+            found.setdefault(name, []).append(game.play(wrapped(players, wrappers)))
+    return {"rows": {name: {"V": game.change(x)} for name, x in found.items()}}
+
+
+def _frozen(means: np.ndarray, places: Any) -> Any:
+    return lambda policy: Frozen(policy, {k: float(means[k]) for k in places})
+
+
+def memory(game: Game) -> dict[str, Any]:
+    """Gain of teams that see means of past months too, at equal agent-steps; and of a recurrent network over IPPO."""
+    stacked = []
+    for seed, whole in enumerate(game.folders("cooperative")):
+        values = {"scenario": str(whole.with_name("world.toml")), "seed": seed, "timesteps": game.runs.timesteps}
+        values |= {"reward_mode": "cooperative", "env_threads": 1, **game.runs.overrides}
+        file = whole.with_name(f"whole-stacked-{seed}.npz")
+        stacked.append(game.play(trained_with_memory(load_config(RECIPE, values), file)))
+    name = f"evolution strategy with means of {' and '.join(map(str, WINDOWS))} months, against without"
+    rows = {name: {"V": game.change(stacked)}}
+    rows["IPPO with GRU, against without"] = {"V": game.change(game.tables("gru"), "ippo")}
+    return {"rows": rows}
+
+
+def planner(game: Game) -> dict[str, Any]:
+    """Plans in the true future over each trained team."""
+    before, after = [], []
+    for players in game.teams():
+        a, b = planned(game.world, players, game.plan_episodes, game.planning)
+        before.append(a)
+        after.append(b)
+    a, b = np.mean(before, axis=0), np.mean(after, axis=0)
+    row = {"trained": mean_interval(a), "planned": mean_interval(b), "planned - trained": paired_difference(b, a)}
     return {
-        "scenario": world.id,
-        "episodes": episodes,
-        "training_seeds": len(runs["cooperative"]),
-        "constant": specs,
-        "constants_tried": found.tried,
-        "teams": _teams(base, trained),
-        "gaps": _gaps(base, trained),
-        "constant_share": mean_interval(_shares(base, trained["cooperative"])),
-        "selfish_over_cooperative": mean_interval(_ratios(trained)),
-        "role_replaced_by_uniform": {role: _replaced(world, runs, trained, role, episodes) for role in ROLES},
-        "levers": _levers(trained["cooperative"]),
-        "edges": {edge: _edge(switched(world, edge), runs, base, trained, episodes) for edge in EDGES},
+        "rows": {"planner": row | {"planned / trained": float(b.mean() / a.mean())}},
+        "planning": vars(game.planning),
     }
 
 
-def _teams(base: Mapping[str, EpisodeTable], trained: Mapping[str, list[EpisodeTable]]) -> dict[str, Any]:
-    rows: dict[str, Any] = {}
-    for name, table in base.items():
-        rows[name] = {m: mean_interval(table.metrics[m]) for m in (VALUE, HEIGHT, "sme_participation", "trust")}
-    for mode, tables in trained.items():
-        rows[f"trained, {mode}"] = {m: over_seeds(tables, m) for m in (VALUE, HEIGHT, "sme_participation", "trust")}
-    return rows
+def algorithms(game: Game) -> dict[str, Any]:
+    """Linear and hidden policies by the evolution strategy, IPPO, MAPPO and with memory, at equal agent-steps."""
+    rows = {}
+    for kind in ("cooperative", "hidden", "ippo", "mappo", "gru"):
+        tables = game.tables(kind)
+        row = {"V": _spread(tables, VALUE), "H": _spread(tables, HEIGHT), "V against linear": game.change(tables)}
+        rows["linear evolution strategy" if kind == "cooperative" else kind] = row
+    return {"rows": rows, "agent_steps": game.runs.timesteps}
 
 
-def _gaps(base: Mapping[str, EpisodeTable], trained: Mapping[str, list[EpisodeTable]]) -> dict[str, Any]:
-    order = ("uniform", "status_quo", "scripted")
-    best = trained["cooperative"]
-    out: dict[str, Any] = {}
-    for lower, higher in itertools.pairwise(order):
-        out[f"{higher} - {lower}"] = {
-            m: paired_difference(base[higher].metrics[m], base[lower].metrics[m]) for m in (VALUE, HEIGHT)
-        }
-    for name in ("scripted", "status_quo", "constant"):
-        out[f"trained - {name}"] = {m: gap(best, base[name], m) for m in (VALUE, HEIGHT)}
-    average = float(base["status_quo"].metrics[HEIGHT].mean())
-    out["trained / status_quo"] = {HEIGHT: mean_interval(np.array([t.metrics[HEIGHT].mean() / average for t in best]))}
-    for mode in ("selfish", "mixed"):
-        out[f"{mode} - uniform"] = {VALUE: gap(trained[mode], base["uniform"], VALUE)}
-    return out
+def roles(game: Game) -> dict[str, Any]:
+    """Change when one role of a trained team plays at random, or as in the next seed's team."""
+    all_teams = game.teams()
+    rows = {}
+    for role in ROLES:
+        at_random = [game.play({**x, role: team("uniform")[role]}) for x in all_teams]
+        others = [game.play({**x, role: all_teams[k - 1][role]}) for k, x in enumerate(all_teams)]
+        rows[role] = {"at random": game.change(at_random), "from another team": game.change(others)}
+    return {"rows": rows}
 
 
-def _shares(base: Mapping[str, EpisodeTable], tables: list[EpisodeTable]) -> np.ndarray:
-    """(best constant - uniform) / (trained - uniform) per training seed."""
-    return np.array([constant_share({**base, "trained": table}, VALUE) for table in tables])
+def levers(game: Game) -> dict[str, Any]:
+    """Each lever held at constants in the trained teams: loss of the worst and of the best of them, and its use."""
+    rows = {}
+    use = mean_of(game.tables()).lever_use
+    for role in ROLES:
+        for k, lever in enumerate(LEVERS[role]):
+            efforts = HELD if lever.kind == "graded" else (0.0, 0.5, 1.0)
+            found = {
+                x: game.change([game.play(held(t, {role: {lever.name: x}})) for t in game.teams()]) for x in efforts
+            }
+            worst, best = (choose(found, key=lambda x: found[x].mean) for choose in (min, max))  # type: ignore[type-var]
+            low, middle, high = (round(float(x), 2) for x in use[role][k])
+            row = {"worst at": worst, "loss there": found[worst], "best at": best, "change there": found[best]}
+            rows[f"{role} {lever.name}"] = {**row, "use low, middle, high": f"{low}, {middle}, {high}"}
+    dead = [name for name, x in rows.items() if x["loss there"].high > 0.0]
+    one = [name for name, x in rows.items() if x["change there"].high > 0.0]
+    return {"rows": rows, "no constant hurts": dead, "a constant is as good": one}
 
 
-def _ratios(trained: Mapping[str, list[EpisodeTable]]) -> np.ndarray:
-    pairs = zip(trained["selfish"], trained["cooperative"], strict=True)
-    return np.array([s.metrics[VALUE].mean() / c.metrics[VALUE].mean() for s, c in pairs])
+def features(game: Game) -> dict[str, Any]:
+    """Each feature frozen at its mean in the trained teams."""
+    rows = {}
+    means = [feature_means(game.world, x, game.episodes) for x in game.teams()]
+    for role in ROLES:
+        for k, feature in enumerate(FEATURES[role]):
+            pairs = zip(game.teams(), means, strict=True)
+            without = [game.play(wrapped(x, {role: _frozen(mean[role], [k])})) for x, mean in pairs]
+            rows[f"{role} {feature.name}"] = {"V": game.change(without)}
+    matter = [name for name, x in rows.items() if x["V"].high < 0.0]
+    counts = {role: f"{sum(x.startswith(role + ' ') for x in matter)} of {len(FEATURES[role])}" for role in ROLES}
+    return {"rows": rows, "removal costs": counts}
 
 
-def _replaced(
-    world: Scenario, runs: Runs, trained: Mapping[str, list[EpisodeTable]], role: str, episodes: int
-) -> Interval:
-    """Change of ecosystem value when one trained role plays at random."""
-    changes = []
-    for run, whole in zip(runs["cooperative"], trained["cooperative"], strict=True):
-        table = play(world, episodes, team(str(run)) | {role: "uniform"})
-        changes.append((table.metrics[VALUE] - whole.metrics[VALUE]).mean())
-    return mean_interval(np.array(changes))
+def table(figures: dict[str, Any]) -> tuple[Row, list[Row]]:
+    """A row a thing that was measured, a column a figure."""
+    rows = figures["rows"]
+    columns = list(next(iter(rows.values())))
+    notes: list[Row] = [
+        [f"*{name}*", value if isinstance(value, list) and len(value) == 3 else str(value)] + [""] * (len(columns) - 1)
+        for name, value in figures.items()
+        if name not in ("rows", "efforts")
+    ]
+    return ["", *columns], [[name, *x.values()] for name, x in rows.items()] + notes
 
 
-def _levers(tables: list[EpisodeTable]) -> list[dict[str, Any]]:
-    """Use of every lever, mean over training seeds; in how many of them it is stuck at an end."""
-    rows = [lever_ends(t) for t in tables]
-    out: list[dict[str, Any]] = []
-    for k, first in enumerate(rows[0]):
-        use = {x: round(float(np.mean([float(r[k][x]) for r in rows])), 3) for x in ("low", "middle", "high")}
-        stuck = sum(bool(r[k]["stuck"]) for r in rows)
-        out.append({"role": first["role"], "lever": first["lever"], **use, "seeds_stuck": stuck})
-    return out
-
-
-def _edge(
-    world: Scenario,
-    runs: Runs,
-    base: Mapping[str, EpisodeTable],
-    trained: Mapping[str, list[EpisodeTable]],
-    episodes: int,
-) -> dict[str, dict[str, Interval]]:
-    """What an edge is worth: change when it is off, of the average firm, and of teams trained with it on."""
-    average = play(world, episodes, team("status_quo"))
-    without = [play(world, episodes, team(str(run))) for run in runs["cooperative"]]
-    out = {}
-    for m in (HEIGHT, VALUE):
-        pairs = zip(without, trained["cooperative"], strict=True)
-        changes = [float((a.metrics[m] - b.metrics[m]).mean()) for a, b in pairs]
-        out[m] = {
-            "status_quo": paired_difference(average.metrics[m], base["status_quo"].metrics[m]),
-            "trained": mean_interval(np.array(changes)),
-        }
-    return out
-
-
-def _curve(run: Path, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    """Agent-steps and the measure of a run's log."""
-    with (run / "progress.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row[measure]]
-    return np.array([float(x["agent_steps"]) for x in rows]), np.array([float(x[measure]) for x in rows])
-
-
-def draw(runs: Runs, report: Mapping[str, Any], path: Path) -> None:
-    """Learning curves of all runs, a colour a mode, beside the teams that do not learn."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    for axis, measure, label in zip(axes, (VALUE, HEIGHT), _LABELS, strict=True):
-        for mode, colour in zip(MODES, ("#0072b2", "#d55e00", "#009e73"), strict=True):
-            for k, run in enumerate(runs[mode]):
-                steps, values = _curve(run, measure)
-                axis.plot(steps / 1e6, values, color=colour, lw=1, alpha=0.8, label=mode if k == 0 else None)
-        for name, style in (("uniform", ":"), ("status_quo", "--"), ("scripted", "-.")):
-            level = report["teams"][name][measure][0]
-            axis.axhline(level, color="#555555", ls=style, lw=1, label=name.replace("status_quo", "average firm"))
-        axis.set(xlabel="agent-steps, millions", ylabel=label)
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=9)
-    figure.suptitle(f"{report['scenario']}: evolution strategy, {len(runs[MODES[0]])} seeds a reward mode", fontsize=11)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+PARTS: dict[str, Part] = {
+    "teams": Part("Teams, dilemma, participation", teams, table),
+    "roles": Part("One role replaced", roles, table),
+    "constant": Part("Best constant: share of trained above uniform", constant, table),
+    "stage_table": Part("Best table by stage: share of trained above uniform", stage_table, table),
+    "myopic": Part("Myopic: share of trained above uniform", myopic, table),
+    "views": Part("Views: change of V", views, table),
+    "memory": Part("Memory: change of V", memory, table),
+    "planner": Part("Plans with a known future", planner, table),
+    "algorithms": Part("Algorithms at equal agent-steps", algorithms, table),
+    "levers": Part("Levers held at a constant: change of V", levers, table),
+    "features": Part("Features frozen at their mean: change of V", features, table),
+}
 
 
 def main() -> None:
-    """Train what is missing, measure, write the report and the curves."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenario", default="baseline-v0")
-    parser.add_argument("--runs", type=Path, default=Path("results/runs/learning"))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--episodes", type=int, default=200)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("results/game.json"))
-    arguments, options = parser.parse_known_args()
-    if arguments.seeds < 2:
-        parser.error(f"--seeds must be >= 2, got {arguments.seeds}: there is no interval over one")
-    runs = train_all(arguments.runs, arguments.seeds, options, arguments.jobs)
-    report = measure(load_scenario(arguments.scenario), runs, arguments.episodes)
-    write_atomically(arguments.out, json.dumps(report, indent=1) + "\n")
-    draw(runs, report, arguments.out.with_suffix(".png"))
-    print(json.dumps(report, indent=1))
+    """Train what is missing, measure and write the parts."""
+    parser = arguments(__doc__, "game")
+    parser.add_argument("--seeds", type=int, default=5, help="training seeds")
+    parser.add_argument("--budget", type=int, default=60_000, help="episodes of each search for a table")
+    parser.add_argument("--plan-episodes", type=int, default=8)
+    for name, value in vars(Planning()).items():
+        parser.add_argument(f"--{name}", type=int, default=value, help="of the planner")
+    options = parser.parse_args()
+    planning = Planning(options.horizon, options.stride, options.plans, options.rounds)
+    try:
+        report.measured(PARTS, options.only)
+        game = Game(
+            **basis(options),
+            seeds=options.seeds,
+            budget=options.budget,
+            planning=planning,
+            plan_episodes=options.plan_episodes,
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    report.write(PARTS, game, options, "game", f"{game.world.id} {game.world.hash}")
 
 
 if __name__ == "__main__":
