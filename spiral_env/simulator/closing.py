@@ -32,13 +32,16 @@ def loss_load(p):
 
 @kernel
 def _remit(s, p):
-    """The platform remits a share of its positive operating profit."""
+    """The platform remits a share of its positive operating profit; owners draw above some months' sales in cash."""
     income = s.sales_margin + s.fee_income
     costs = p.platform_fixed * p.size + s.business_cost + s.payouts + s.tenant_service + s.posture_price + s.premium
     s.business_profit = income - costs
     s.profit_mean += (s.business_profit - s.profit_mean) / 3.0
     s.remitted = min(p.remittance * max(0.0, s.business_profit), max(0.0, s.balance[Account.PLATFORM]))
     post(s, Purpose.REMITTANCE, Account.PLATFORM, Account.TREASURY, s.remitted)
+    spare = max(0.0, s.balance[Account.PLATFORM] - s.remitted - p.owners_months * s.sales)
+    draw = min(spare, p.owners_share * max(0.0, s.business_profit))
+    post(s, Purpose.OWNERS_DRAW, Account.PLATFORM, Account.WORLD, draw)
 
 
 @kernel
