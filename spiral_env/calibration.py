@@ -218,7 +218,7 @@ def _start(world: World, games: _Games) -> tuple[float, float]:
 
     games.play(world, START_MONTHS, watch)
     p = pack(world.values, world.num_smes)[0]
-    loss, value = np.mean(months, axis=0) / float(p["size"])
+    loss, value = np.mean(months, axis=0) / (float(p["size"]), 1.0 / float(p["sme_scale"]))
     if not p["start_risk"] > 0.0:
         raise ValueError("params.start_risk must be above 0 for the appetite to be solved, got 0")
     return float(loss) / float(p["start_risk"]), float(value)

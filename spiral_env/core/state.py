@@ -197,6 +197,7 @@ FIELDS: tuple[Field, ...] = (
         fee_effort f8 1 0..1
         fee_next f8 1 0..1
         epsilon f8 epsilon 0..
+        releases f8 releases 0..
         business_asked f8 k$ 0..
         business_cost f8 k$ 0..
         """,

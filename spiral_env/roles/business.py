@@ -72,19 +72,13 @@ def epsilon_of_rho(rho, delta):
 
 
 @kernel
-def releases(s, p):
-    """Models released a month: one, and more with the modules in use; each spends the month's epsilon (study [1])."""
-    return 1.0 + p.release_modules * s.modules
-
-
-@kernel
 def _capped_epsilon(s, p, wish):
     """The epsilon of a release under the 12-month cap: the month's releases take no more than the account has left."""
     spent = 0.0
     for k in range(12):
         if k != s.month % 12:
             spent += s.rho_window[k]
-    left = max(0.0, rho_of_epsilon(p.epsilon_cap, p.delta) - spent) / releases(s, p)
+    left = max(0.0, rho_of_epsilon(p.epsilon_cap, p.delta) - spent) / s.releases
     if rho_of_epsilon(wish, p.delta) <= left:
         return wish
     return epsilon_of_rho(left, p.delta)
@@ -113,6 +107,7 @@ def decide(s, p, action):
     s.business_cost = cost * share
     s.fee_effort = s.fee_next
     s.fee_next = min(max(action[LEVER.tenant_fee], s.fee_effort - p.fee_step), s.fee_effort + p.fee_step)
+    s.releases = 1.0 + p.release_modules * s.modules
     s.epsilon = _capped_epsilon(s, p, interpolate(p.epsilon_month, action[LEVER.privacy_budget]))
     post(s, Purpose.BUSINESS_LEVERS, Account.PLATFORM, Account.WORLD, s.business_cost)
 

@@ -178,6 +178,7 @@ MEANINGS: dict[str, str] = {
     "breach_mu": "mean log loss of a platform breach",
     "breach_sigma": "spread of the log loss",
     "breach_cap": "greatest loss of a platform breach",
+    "stake_exponent": "power of the platform's sales that a breach costs",
     "sme_hazard": "chance that an SME of reference hygiene is hit on its own",
     "hygiene_ratio": "hazard without hygiene over that with full hygiene",
     "hygiene_reference": "hygiene at which an SME's hazard is that of the evidence",

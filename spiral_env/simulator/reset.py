@@ -187,9 +187,9 @@ def _stocks(s, p):
     s.availability = 1.0
     s.sales_ratio = 1.0
     for k in range(12):
-        s.sales_ring[k] = p.platform_sales * p.size * p.season[(s.start_month + k + 11) % 12]
+        s.sales_ring[k] = p.platform_sales / p.sme_scale * p.season[(s.start_month + k + 11) % 12]
     for k in range(6):
-        s.value_ring[k] = p.start_value * p.size
+        s.value_ring[k] = p.start_value / p.sme_scale
     for k in range(3):
         s.posture_factor[k] = 1.0
         s.posture_mean[k] = 1.0

@@ -60,7 +60,7 @@ def _value(s, p):
     """V: operating value since the value stage began, over value_months starting months at this level's needs."""
     if s.stage == VALUE:
         s.value_sum += s.operating_value
-    target = p.value_months * p.start_value * p.size * s.need_scale
+    target = p.value_months * p.start_value / p.sme_scale * s.need_scale
     s.value = s.value_sum / target
 
 

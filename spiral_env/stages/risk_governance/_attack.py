@@ -178,6 +178,12 @@ def _member_hazard(s, p):
 
 
 @kernel
+def stake(s, p):
+    """What a breach costs beside one of the opening at 8 SMEs: a power of the sales there are to lose."""
+    return (s.scope / p.sme_scale) ** p.stake_exponent
+
+
+@kernel
 def attack_platform(s, p, chance):
     """At most one event a month: probability 1 - exp(-H), entry in proportion to hazard, severity by reach."""
     common = p.attacks * p.aim * p.threat_growth**s.level * s.intel_factor
@@ -199,8 +205,9 @@ def attack_platform(s, p, chance):
         loss_now += hazard * severity
         loss_cycle += mean * severity
     s.event_probability = 1.0 - math.exp(-now)
-    s.expected_breach = p.breach_mean * s.event_probability * loss_now / max(now, 1e-300)
-    platform_cycle = p.breach_mean * (1.0 - math.exp(-cycle)) * loss_cycle / max(cycle, 1e-300)
+    mean_loss = p.breach_mean * stake(s, p)
+    s.expected_breach = mean_loss * s.event_probability * loss_now / max(now, 1e-300)
+    platform_cycle = mean_loss * (1.0 - math.exp(-cycle)) * loss_cycle / max(cycle, 1e-300)
     _draw_breach(s, p, common, members / edges, now, chance)
     return platform_cycle, 1.0 - math.exp(-cycle)
 
@@ -224,4 +231,5 @@ def _draw_breach(s, p, common, member_entry, total, chance):
             break
     mu = p.breach_mu - math.log(1000.0)
     size = lognormal(s.seed, s.month, Stream.PLATFORM_SEVERITY, 0, mu, p.breach_sigma)
-    s.breach_loss = min(p.breach_cap, size) * reach(s, p, entry, s.modules, chance) / s.mean_reach
+    severity = reach(s, p, entry, s.modules, chance) / s.mean_reach
+    s.breach_loss = min(p.breach_cap, size) * severity * stake(s, p)

@@ -7,7 +7,7 @@ import math
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
 from spiral_env.core.rng import Stream, lognormal, stream_key, uniform, unit
-from spiral_env.roles.business import epsilon_of_rho, releases, rho_of_epsilon
+from spiral_env.roles.business import epsilon_of_rho, rho_of_epsilon
 from spiral_env.roles.sme import restated
 from spiral_env.stages.risk_governance._attack import limited_mean
 from spiral_env.stages.stock import stock
@@ -32,7 +32,7 @@ def strictness(s, p):
 @kernel
 def _account(s, p):
     """Charge this month's releases, one a module in use; the account adds the last twelve months."""
-    s.rho_window[s.month % 12] = rho_of_epsilon(s.epsilon, p.delta) * releases(s, p)
+    s.rho_window[s.month % 12] = rho_of_epsilon(s.epsilon, p.delta) * s.releases
     total = 0.0
     for k in range(12):
         total += s.rho_window[k]
@@ -49,7 +49,7 @@ def _privacy_incident(s, p):
     strict = strictness(s, p)
     chance = p.privacy_incident * advantage(s.rho12) * s.privacy_exposure * (1.0 - s.privacy)
     s.incident_probability = min(1.0, p.privacy_incidents * strict * chance * s.asset_protection)
-    cap = p.fine_cap * 12.0 * p.platform_sales * p.size * s.scope
+    cap = p.fine_cap * 12.0 * p.platform_sales / p.sme_scale * s.scope
     mu = p.fine_mu - math.log(1000.0)
     s.expected_privacy_fine = s.incident_probability * p.fine_share * strict * limited_mean(mu, p.fine_sigma, cap)
     harm = p.privacy_harm * p.size * s.privacy_exposure

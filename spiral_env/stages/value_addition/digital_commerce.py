@@ -64,7 +64,7 @@ def _platform(s, p):
     """Sales = base scope season availability users/users_reference, a share by network; users follow trust (Bass)."""
     s.availability = max(0.0, 1.0 - s.outage_hours / 720.0)
     season = p.season[(s.start_month + s.month - 1) % 12]
-    base = p.platform_sales * p.size * s.scope * (1.0 - p.sales_network + p.sales_network * _network(s, p))
+    base = p.platform_sales / p.sme_scale * s.scope * (1.0 - p.sales_network + p.sales_network * _network(s, p))
     s.sales = base * season * s.availability * s.users / p.users_reference
     s.sales_margin = p.platform_margin * s.sales
     now = s.month % 12
