@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 train: $(STAMP)
-	$(BIN)/spiral train --out $(RUN) $(if $(wildcard $(RUN)/config.json),--resume,--config train/baseline-v0-es.toml)
+	$(BIN)/spiral train --out $(RUN) $(if $(wildcard $(RUN)/config.json),--resume,--config train/baseline-v1-es.toml)
 	$(BIN)/spiral evaluate --compare uniform,status_quo,scripted --compare $(RUN) --episodes 100
 
 test: $(STAMP)

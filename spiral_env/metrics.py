@@ -11,7 +11,18 @@ import numpy as np
 
 from spiral_env.core.state import METRIC_SUMS, Sum
 
-__all__ = ["HEADLINES", "METRICS", "MONTH_KEYS", "OUTCOME_KEYS", "bounds", "headlines", "outcome", "outcomes_of_row"]
+__all__ = [
+    "HEADLINES",
+    "METRICS",
+    "MONTH_KEYS",
+    "OUTCOME_KEYS",
+    "SPENDING_KEYS",
+    "bounds",
+    "headlines",
+    "outcome",
+    "outcomes_of_row",
+    "spending",
+]
 
 METRICS: dict[str, tuple[str, str]] = {
     "spiral_height": ("levels", "levels climbed and the fraction of the current turn"),
@@ -56,8 +67,9 @@ METRICS: dict[str, tuple[str, str]] = {
     "return_sme": ("1", "sum of the scalar reward, mean over SMEs"),
 }
 
-MONTH_KEYS = ("security", "cost", "value", "spiral_height", "ecosystem_value")
-"""What an agent's info says of the month: its reward vector in k$, and the ecosystem's height and value."""
+MONTH_KEYS = ("security", "cost", "value", "asked", "paid", "spiral_height", "ecosystem_value")
+"""What an agent's info says of the month: its reward vector in k$, what its levers asked for and what was paid for them
+(less than asked where the money ended, or where it was subsidised), and the ecosystem's height and value."""
 HEADLINES = (
     *("ecosystem_value", "spiral_height", "platform_breaches", "sme_breaches", "privacy_incidents"),
     *("sme_participation", "return_it", "return_business", "return_finance", "return_sme"),
@@ -65,6 +77,12 @@ HEADLINES = (
 """What every logger should show of an episode; cheap enough to be said each month."""
 OUTCOME_KEYS: dict[str, str] = {name: f"outcome_{name}" for name in METRICS}
 """Measure -> its key in the flat infos of a framework, where the month's numbers stand beside it."""
+SPENDING_KEYS: dict[str, str] = {
+    f"{role}_{word}": f"{role}_{field}"
+    for role in ("it", "business", "finance", "sme")
+    for word, field in (("asked", "asked"), ("paid", "cost"))
+}
+"""What the levers of a role asked for in a month and what was paid for them -> the field of the state that tells it."""
 _TINY = 1e-12
 _HEADLINE_KEYS = tuple(OUTCOME_KEYS[name] for name in HEADLINES)
 _headline_sums = operator.itemgetter(
@@ -114,6 +132,11 @@ _BOUNDS = {
 def bounds(name: str) -> tuple[float, float]:
     """What a measure cannot leave."""
     return _BOUNDS.get(name) or _UNIT_BOUNDS.get(METRICS[name][0], (-math.inf, math.inf))
+
+
+def spending(state: Any) -> dict[str, float]:
+    """``SPENDING_KEYS`` of one record's month in k$, added over the SMEs."""
+    return {name: float(np.sum(state[field])) for name, field in SPENDING_KEYS.items()}
 
 
 def _gini(x: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from spiral_env.checks import (
 )
 from spiral_env.core.ledger import ACCOUNTS, Purpose
 from spiral_env.core.state import Sum
-from spiral_env.metrics import headlines, outcome
+from spiral_env.metrics import MONTH_KEYS, headlines, outcome
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split
@@ -213,7 +213,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
                 raise ValueError(f"actions must be empty after the end of an episode, got {shown(list(actions))}")
             return {}, {}, {}, {}, {}
         self.engine.step(self._encode(actions))
-        summary, scalars, _ = self.engine.first_row
+        summary, scalars, *_ = self.engine.first_row
         ended, fallen, height, value = summary.tolist()
         rewards = dict(zip(self.agents, scalars.tolist(), strict=True))
         terminations, truncations = self._none.copy(), self._none.copy()
@@ -272,12 +272,14 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         return dict(zip(self.possible_agents, rows, strict=True))
 
     def _infos(self, height: float, value: float) -> dict[str, dict[str, float]]:
-        shared = {"security": 0.0, "cost": 0.0, "value": 0.0, "spiral_height": height, "ecosystem_value": value}
+        shared = dict.fromkeys(MONTH_KEYS, 0.0) | {"spiral_height": height, "ecosystem_value": value}
         shared |= headlines(self.engine.states["sums"][0].tolist(), self.max_cycles, height)
         infos = {agent: shared.copy() for agent in self.possible_agents}
-        numbers = iter(self.engine.first_row[2].tolist())
-        for info, security, cost, gain in zip(infos.values(), numbers, numbers, numbers, strict=True):
+        _, _, vectors, spent = map(iter, map(np.ndarray.tolist, self.engine.first_row))
+        months = zip(infos.values(), vectors, vectors, vectors, spent, spent, strict=True)
+        for info, security, cost, gain, asked, paid in months:
             info["security"], info["cost"], info["value"] = security, cost, gain
+            info["asked"], info["paid"] = asked, paid
         return infos
 
     def state(self) -> np.ndarray:

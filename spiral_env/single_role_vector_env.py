@@ -216,7 +216,9 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
 
     def _info(self, mask: np.ndarray) -> dict[str, Any]:
         states, vectors = self.batch.engine.states, self.batch.reward_vectors()[self.role][:, 0]
-        values = dict(zip(MONTH_KEYS, (*vectors.T, states["height"], states["ecosystem_value"]), strict=True))
+        spent = self.batch.spending()[self.role][:, 0]
+        own = (*vectors.T, *spent.T, states["height"], states["ecosystem_value"])
+        values = dict(zip(MONTH_KEYS, own, strict=True))
         return {key: np.where(mask, x, 0.0) for key, x in values.items()} | {f"_{key}": mask.copy() for key in values}
 
     def close_extras(self, **kwargs: Any) -> None:

@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from spiral_env.checks import check_options, shown
 from spiral_env.horizon import HorizonSpec
+from spiral_env.metrics import spending
 from spiral_env.parallel_env import RENDER_FPS, SpiralParallelEnv
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed
@@ -114,7 +115,9 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
         joint = dict(zip(self.inner.possible_agents, actions, strict=True))
         observations, rewards, terminations, truncations, _ = self.inner.step(joint)
         ended, cut = any(terminations.values()), any(truncations.values())
-        info: dict[str, Any] = {"episode_limit": cut, **self.inner.metrics()} if ended or cut else {}
+        info: dict[str, Any] = spending(self.inner.engine.states[0])
+        if ended or cut:
+            info |= {"episode_limit": cut, **self.inner.metrics()}
         return tuple(observations.values()), list(rewards.values()), ended, cut, info
 
     def render(self) -> str | None:  # type: ignore[override]

@@ -213,8 +213,9 @@ class SpiralVectorEnv:
 
         Returns:
             Observations (role -> float32 ``[E, A, O]``), rewards (role -> float64 ``[E, A]``), terminations and
-            truncations (bool ``[E]``), and an info that holds, in a step in which rows end, ``final_metrics`` with the
-            mask ``_final_metrics``, and in ``same_step`` mode ``final_obs`` (role -> ``[E, A, O]``) with the mask
+            truncations (bool ``[E]``), and an info that holds ``asked`` and ``paid``, what the levers of the month cost
+            (role -> float64 ``[E, A]`` in k$), and, in a step in which rows end, ``final_metrics`` with the mask
+            ``_final_metrics``, and in ``same_step`` mode ``final_obs`` (role -> ``[E, A, O]``) with the mask
             ``_final_obs``.
 
         Raises:
@@ -231,7 +232,10 @@ class SpiralVectorEnv:
         fallen = self.engine.summary[:, _COLLAPSED] > 0.0
         ended = done & ~before
         terminations, truncations = ended & fallen, ended & ~fallen
-        info: dict[str, Any] = {}
+        asked_and_paid = self.spending().items()
+        info: dict[str, Any] = {
+            key: {role: x[..., k] for role, x in asked_and_paid} for k, key in enumerate(("asked", "paid"))
+        }
         if ended.any():
             info["final_metrics"] = outcome(self.engine.states, self.engine.params)
             info["_final_metrics"] = ended.copy()
@@ -242,9 +246,9 @@ class SpiralVectorEnv:
             rewards = {role: self.engine.scalars[:, self._slice(role)].copy() for role in ROLES}
             info["final_obs"] = {role: x.copy() for role, x in self._observations().items()}
             info["_final_obs"] = ended.copy()
-            vectors = self.engine.vectors.copy()
+            vectors, spent = self.engine.vectors.copy(), self.engine.spent.copy()
             self._reopen(ended)
-            self.engine.vectors[:] = vectors
+            self.engine.vectors[:], self.engine.spent[:] = vectors, spent
             return self._observations(), rewards, terminations, truncations, info
         return self._observations(), self._rewards(), terminations, truncations, info
 
@@ -269,6 +273,10 @@ class SpiralVectorEnv:
     def reward_vectors(self) -> dict[str, np.ndarray]:
         """Last month's (security, cost, value) in k$: role -> float64 ``[E, A, 3]``."""
         return {role: self.engine.vectors[:, self._slice(role)].copy() for role in ROLES}
+
+    def spending(self) -> dict[str, np.ndarray]:
+        """What the levers of each agent asked for last month, and what was paid: role -> float64 ``[E, A, 2]`` in k$."""
+        return {role: self.engine.spent[:, self._slice(role)].copy() for role in ROLES}
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Outcome measures of each row's episode so far, float64 ``[E]``."""

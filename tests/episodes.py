@@ -29,7 +29,7 @@ def keyed_efforts(seeds: Iterator[int] | range | list[int], month: int, agents: 
     return np.stack([keyed_levels(seed, month, agents) / 2.0 for seed in seeds])
 
 
-def world(scenario: str = "baseline-v0", max_cycles: int | None = None, **params: Any) -> World:
+def world(scenario: str = "small-v1", max_cycles: int | None = None, **params: Any) -> World:
     """A scenario's world with some parameters replaced, unchecked."""
     made = spiral_env.load_scenario(scenario).world(max_cycles=max_cycles)
     made.values.update(params)

@@ -19,8 +19,8 @@ CORE = (
     ("--version",),
     ("info",),
     ("scenarios", "list"),
-    ("scenarios", "show", "log4shell-v0"),
-    ("rollout", "--scenario", "baseline-v0", "--seed", "1"),
+    ("scenarios", "show", "log4shell-v1"),
+    ("rollout", "--scenario", "small-v1", "--seed", "1"),
     ("evaluate", "--compare", "uniform,status_quo,scripted", "--episodes", "4"),
     ("evaluate", "--it", "scripted", "--sme", "uniform", "--episodes", "4"),
 )

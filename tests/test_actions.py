@@ -28,12 +28,12 @@ ID = "spiral_env/SingleRole-v0"
     ],
 )
 def test_a_continuous_action_that_is_no_number_is_named(action: Any, message: str) -> None:
-    env = spiral_env.parallel_env(action_mode="continuous")
+    env = spiral_env.parallel_env("small-v1", action_mode="continuous")
     env.reset(seed=0)
     good = {agent: np.full(env.action_space(agent).shape, 0.5) for agent in env.agents}
     with pytest.raises(ValueError, match=f"action of sme_2 {message}"):
         env.step(good | {"sme_2": np.full(good["sme_2"].shape, action)})
-    batch = spiral_env.vector_env(action_mode="continuous")
+    batch = spiral_env.vector_env("small-v1", action_mode="continuous")
     batch.reset(seed=0)
     joint = {role: np.full((1, n, NUM_LEVERS[role]), 0.5) for role, n in batch.num_agents_of.items()}
     with pytest.raises(ValueError, match=f"actions of it {message}"):
@@ -42,19 +42,24 @@ def test_a_continuous_action_that_is_no_number_is_named(action: Any, message: st
 
 def _actors() -> dict[str, tuple[Any, Callable[[float], Any]]]:
     """Environment and the joint action in which every lever has one value."""
-    parallel = spiral_env.parallel_env(action_mode="continuous")
-    batch = spiral_env.vector_env(num_envs=2, action_mode="continuous")
+    parallel = spiral_env.parallel_env("small-v1", action_mode="continuous")
+    batch = spiral_env.vector_env("small-v1", num_envs=2, action_mode="continuous")
     counts, levers = batch.num_agents_of, NUM_LEVERS["it"]
     shapes = {agent: space.shape for agent, space in parallel.action_spaces.items()}
     return {
         "parallel_env": (parallel, lambda x: {agent: np.full(shape, x) for agent, shape in shapes.items()}),
         "vector_env": (batch, lambda x: {role: np.full((2, n, NUM_LEVERS[role]), x) for role, n in counts.items()}),
-        "SingleRole-v0": (gymnasium.make(ID, action_mode="continuous").unwrapped, lambda x: np.full(levers, x)),
+        "SingleRole-v0": (
+            gymnasium.make(ID, scenario="small-v1", action_mode="continuous").unwrapped,
+            lambda x: np.full(levers, x),
+        ),
         "SingleRole-v0, a batch": (
-            gymnasium.make_vec(ID, num_envs=2, action_mode="continuous", vectorization_mode="vector_entry_point"),
+            gymnasium.make_vec(
+                ID, scenario="small-v1", num_envs=2, action_mode="continuous", vectorization_mode="vector_entry_point"
+            ),
             lambda x: np.full((2, levers), x),
         ),
-        "Tuple-v0": (TupleEnv(action_mode="continuous"), lambda x: [np.full(MAX_LEVERS, x)] * 11),
+        "Tuple-v0": (TupleEnv("small-v1", action_mode="continuous"), lambda x: [np.full(MAX_LEVERS, x)] * 11),
     }
 
 

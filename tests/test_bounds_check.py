@@ -35,7 +35,7 @@ from numba.core import config
 from spiral_env.core.state import FIELDS
 from spiral_env.roles import NUM_LEVERS
 assert config.BOUNDSCHECK == 1
-env = spiral_env.vector_env("procedural-v0", 4, autoreset_mode="disabled", max_cycles=60)
+env = spiral_env.vector_env("procedural-v1", 4, autoreset_mode="disabled", max_cycles=60)
 rng = np.random.default_rng(7)
 draw = lambda: {role: rng.integers(0, 3, (4, n, NUM_LEVERS[role])) for role, n in env.num_agents_of.items()}
 env.reset(seed=3)
@@ -74,7 +74,7 @@ print("checked", tally)
 """
 
 
-@pytest.mark.parametrize("scenario", ["baseline-v0", pytest.param("sme-boom-v0", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scenario", ["small-v1", pytest.param("sme-boom-v1", marks=pytest.mark.slow)])
 def test_no_kernel_leaves_its_arrays(scenario: str) -> None:
     environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1"}
     command = [sys.executable, "-c", PROGRAM, scenario, "36"]

@@ -35,7 +35,7 @@ def _named(measured: list[Fact], name: str) -> Fact:
 
 
 def test_storing_replaces_the_solved_values_alone(folder: Path) -> None:
-    baseline = folder / "baseline-v0.toml"
+    baseline = folder / "small-v1.toml"
     before = baseline.read_text()
     baseline.write_text(before.replace("start_value", "# as measured\nspill = 0.21\nstart_value") + "\n[ranges]\n")
     store(Solution({"aim": 0.25, "kappa": 0.5}, LAW))
@@ -52,7 +52,7 @@ def test_storing_replaces_the_solved_values_alone(folder: Path) -> None:
 def test_a_write_cut_short_leaves_both_old_or_both_new(
     folder: Path, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
-    names = ("baseline-v0.toml", "starting_backlog.csv")
+    names = ("small-v1.toml", "starting_backlog.csv")
 
     def both() -> list[str]:
         return [read_own(name, folder) for name in names]
@@ -89,8 +89,8 @@ def test_the_stored_values_are_the_solved_ones() -> None:
 
 def test_writing_is_refused_for_another_scenario_before_any_work(folder: Path) -> None:
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
-    with pytest.raises(ValueError, match="write must be left out unless scenario is baseline-v0"):
-        calibrate("large-v0", 2048, True, True)
+    with pytest.raises(ValueError, match="write must be left out unless scenario is small-v1"):
+        calibrate("large-v1", 2048, True, True)
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
 
 
@@ -99,12 +99,12 @@ def test_only_a_solution_that_shows_all_facts_is_stored(
     aim: float, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The facts are those of the solved values: under a wrong aim they fail, though the stored one is right."""
-    before = (folder / "baseline-v0.toml").read_text()
+    before = (folder / "small-v1.toml").read_text()
     monkeypatch.setattr(calibration, "solve", lambda *_, **__: Solution({"aim": aim}, starting_law()))
     with pytest.raises(ValueError, match=r"facts must lie in their targets to be stored.*platform events a year"):
-        calibrate("baseline-v0", 8, True, True)
+        calibrate("small-v1", 8, True, True)
     assert "platform events a year" in capsys.readouterr().out
-    assert (folder / "baseline-v0.toml").read_text() == before
+    assert (folder / "small-v1.toml").read_text() == before
 
 
 def test_facts_are_measured_with_the_solution() -> None:
@@ -114,7 +114,7 @@ def test_facts_are_measured_with_the_solution() -> None:
 
 
 def test_the_market_is_held_against_what_was_published_not_against_its_parameters() -> None:
-    base = load_scenario("baseline-v0")
+    base = load_scenario("small-v1")
     moved = base.model_copy(update={"params": {**base.params, "market_mean": (0.03, -0.02)}})
     for regime in ("calm", "stress"):
         kept, off = (_named(facts(x, episodes=64), f"market mean, {regime}") for x in (base, moved))
@@ -129,7 +129,7 @@ def test_a_fact_is_no_interval_around_itself() -> None:
 
 @pytest.mark.parametrize("exponent", [0.3, 1.0])
 def test_the_appetite_is_solved_at_the_size_of_the_world(exponent: float) -> None:
-    scenario = load_scenario("sme-boom-v0")
+    scenario = load_scenario("sme-boom-v1")
     world = replace(scenario.world(), values={**scenario.params, "size_exponent": exponent})
     appetite, value = calibration._start(world, calibration._Games(32, 7))
     size = float(pack(world.values, world.num_smes)[0]["size"])
@@ -146,21 +146,21 @@ def test_the_appetite_is_solved_at_the_size_of_the_world(exponent: float) -> Non
 
 def test_solving_tells_how_far_it_is_and_ends_at_all() -> None:
     told: list[int] = []
-    calibration.solve("baseline-v0", 2, progress=told.append)
+    calibration.solve("small-v1", 2, progress=told.append)
     assert sum(told) == calibration.SOLVED_MONTHS
     assert len(told) > calibration.BURN_IN
 
 
 def test_a_world_without_attacks_cannot_be_solved() -> None:
     with pytest.raises(ValueError, match="scenario must have attacks"):
-        calibration.solve("zero-threat-v0", 2)
+        calibration.solve("zero-threat-v1", 2)
 
 
 @pytest.mark.parametrize(
     "params", [{"arrival_rate": 0.0, "backlog_open": 0.0}, {"market_stay": (1.0, 1.0), "market_start_calm": 1.0}]
 )
 def test_what_a_scenario_leaves_unseen_is_no_fact(params: dict) -> None:
-    scenario = load_scenario("baseline-v0")
+    scenario = load_scenario("small-v1")
     measured = facts(scenario.model_copy(update={"params": {**scenario.params, **params}}), 2)
     unseen = [fact for fact in measured if np.isnan(fact.measured.mean)]
     assert unseen
@@ -176,6 +176,6 @@ def test_what_a_scenario_leaves_unseen_is_no_fact(params: dict) -> None:
     ],
 )
 def test_a_scenario_that_leaves_nothing_to_solve_for_is_named(params: dict, message: str) -> None:
-    scenario = load_scenario("baseline-v0")
+    scenario = load_scenario("small-v1")
     with pytest.raises(ValueError, match=message):
         solve(scenario.model_copy(update={"params": {**scenario.params, **params}}), 2)

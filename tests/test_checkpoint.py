@@ -98,7 +98,7 @@ def test_a_written_policy_plays_as_its_equation_says(networks: str, layers: int,
 def test_a_policy_of_one_role_plays_beside_scripted_ones(tmp_path: Path) -> None:
     folder = str(_write(tmp_path, "per_role"))
     team = {role: load_policy(folder if role == "it" else "scripted", role) for role in ROLES}
-    table = run_episodes("baseline-v0", team, 2)
+    table = run_episodes("small-v1", team, 2)
     assert table.names == {"it": folder, "business": "scripted", "finance": "scripted", "sme": "scripted"}
     assert np.isfinite(table.metrics["ecosystem_value"]).all()
 

@@ -86,7 +86,7 @@ def test_the_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "spiral_env", "scenarios", "list", "--json"], cwd=ROOT, capture_output=True, check=True
     )
-    assert "baseline-v0" in json.loads(done.stdout)
+    assert "small-v1" in json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(arguments: tuple[str, ...]
 )
 def test_a_scenario_file_with_a_fault_is_one_line(text: str, named: str, tmp_path: Path) -> None:
     file = tmp_path / "world.toml"
-    file.write_text(f'extends = "baseline-v0"\n{text}\n')
+    file.write_text(f'extends = "small-v1"\n{text}\n')
     assert named in refused("scenarios", "validate", str(file))
 
 
@@ -162,7 +162,7 @@ def test_hyperparameters_are_listed_with_all_that_is_said_of_them() -> None:
     [
         (("--role", "it", "--state"), "--state must be left out with --role"),
         (("--state", "--hyperparameters"), "--hyperparameters must be left out with --state"),
-        (("--scenario", "large-v0"), "--scenario must be left out without --state"),
+        (("--scenario", "large-v1"), "--scenario must be left out without --state"),
     ],
 )
 def test_one_thing_is_told_at_a_time(arguments: tuple[str, ...], named: str) -> None:
@@ -170,7 +170,7 @@ def test_one_thing_is_told_at_a_time(arguments: tuple[str, ...], named: str) -> 
 
 
 def test_every_parameter_can_be_found_by_name_in_a_pipe() -> None:
-    lines = spiral("scenarios", "show", "log4shell-v0").out.splitlines()
+    lines = spiral("scenarios", "show", "log4shell-v1").out.splitlines()
     found = {line.split()[0]: line for line in lines[2:]}
     assert list(found) == [q.name for q in PARAMETERS]
     own = {name for name, line in found.items() if " scenario " in line}
@@ -181,7 +181,7 @@ def test_every_parameter_can_be_found_by_name_in_a_pipe() -> None:
 
 def test_on_a_terminal_each_value_stands_beside_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spiral_env.commands._output._width", lambda: 80)
-    lines = spiral("scenarios", "show", "log4shell-v0").out.splitlines()
+    lines = spiral("scenarios", "show", "log4shell-v1").out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[1].split() == ["name", "value"]
     assert [line.split()[0] for line in lines[2 : 2 + len(PARAMETERS)]] == [q.name for q in PARAMETERS]
@@ -255,7 +255,7 @@ def test_the_version_is_told() -> None:
 @pytest.mark.parametrize("title", ["[/eu] town", "[red]town[/red]", "[lr=3e-4] test"])
 def test_names_are_shown_as_they_are_written(title: str, tmp_path: Path) -> None:
     world = tmp_path / f"{title.replace('/', '')}.toml"
-    world.write_text(f'extends = "baseline-v0"\ntitle = "{title}"\nid = "town-v0"\n')
+    world.write_text(f'extends = "small-v1"\ntitle = "{title}"\nid = "town-v0"\n')
     assert spiral("scenarios", "show", str(world)).out.splitlines()[0] == f"town-v0: {title}"
 
 

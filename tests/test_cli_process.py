@@ -101,7 +101,7 @@ def test_any_encoding_and_any_path_will_do(env: dict[str, str], tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert os.path.getsize(out) > 1000
     world = folder + b"/town.toml"
-    Path(os.fsdecode(world)).write_text('extends = "baseline-v0"\nid = "town-v0"\ntitle = "10 \u20ac"\n', "utf-8")
+    Path(os.fsdecode(world)).write_text('extends = "small-v1"\nid = "town-v0"\ntitle = "10 \u20ac"\n', "utf-8")
     shown = subprocess.run([*SCRIPT, "scenarios", "show", world], env=known, capture_output=True, check=False)
     assert shown.stdout.startswith(b"town-v0: 10 \\u20ac\n"), shown.stderr
     refused = subprocess.run([*SCRIPT, "plot", folder + b"/none"], env=known, capture_output=True, check=False)

@@ -181,13 +181,13 @@ def test_every_recipe_is_a_whole_config_of_its_name() -> None:
 def test_make_and_the_benchmarks_train_by_recipes_that_are_there() -> None:
     names = {path.name for path in RECIPES}
     for user in ("Makefile", "tests/benchmarks/game.py", "train/README.md"):
-        used = set(re.findall(r"baseline-v0-[\w-]+\.toml", (ROOT / user).read_text()))
+        used = set(re.findall(r"baseline-v1-[\w-]+\.toml", (ROOT / user).read_text()))
         assert used, user
         assert used <= names
 
 
 def test_the_trained_team_plays_and_its_card_names_its_world() -> None:
-    folder = ROOT / "agents" / "baseline-v0-es"
+    folder = ROOT / "agents" / "baseline-v1-es"
     _, header = read_policy(folder)
     assert f"`{header['scenario_hash']}`" in (folder / "README.md").read_text()
     teams = [{role: load_policy(spec, role) for role in ROLES} for spec in ("status_quo", str(folder))]

@@ -92,7 +92,7 @@ def test_an_episode_keeps_the_contract(
         homogenize=homogenize,
         reward_mode=reward_mode,
         reward_basis=reward_basis,
-        max_cycles=12 if scenario == "large-v0" else None,
+        max_cycles=12 if scenario == "large-v1" else None,
     )
     check_spaces(env)
     agents = list(env.possible_agents)
@@ -122,13 +122,13 @@ def test_the_cases_cover_every_scenario_and_option() -> None:
 
 def test_cooperative_agents_are_paid_alike_and_selfish_ones_are_not() -> None:
     for mode, distinct in (("cooperative", 1), ("selfish", 11)):
-        env = spiral_env.parallel_env(reward_mode=mode)
+        env = spiral_env.parallel_env("small-v1", reward_mode=mode)
         env.reset(seed=1)
         assert len(set(env.step(actions_of(env, 1, 0))[1].values())) == distinct
 
 
 def test_a_homogenised_observation_is_the_own_one_padded_with_the_role() -> None:
-    plain, padded = spiral_env.parallel_env(), spiral_env.parallel_env(homogenize=True)
+    plain, padded = spiral_env.parallel_env("small-v1"), spiral_env.parallel_env("small-v1", homogenize=True)
     (own, _), (wide, _) = plain.reset(seed=8), padded.reset(seed=8)
     for agent, seen in own.items():
         rest = wide[agent][len(seen) : -len(ROLES)]
@@ -140,7 +140,7 @@ def test_a_homogenised_observation_is_the_own_one_padded_with_the_role() -> None
 def test_the_three_ways_to_act_name_the_same_effort() -> None:
     logs = []
     for mode in ACTION_MODES:
-        env = spiral_env.parallel_env(action_mode=mode)
+        env = spiral_env.parallel_env("small-v1", action_mode=mode)
         env.reset(seed=2)
         for month in range(6):
             levels = keyed_levels(9, month, len(env.agents))
@@ -155,7 +155,7 @@ def test_the_three_ways_to_act_name_the_same_effort() -> None:
 
 
 def test_every_feature_of_every_role_varies_under_random_play() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     seen: dict[str, list[np.ndarray]] = {role: [] for role in ROLES}
     for seed in range(24):
         observations, _ = env.reset(seed=seed)
@@ -171,7 +171,7 @@ def test_every_feature_of_every_role_varies_under_random_play() -> None:
 
 
 def test_the_infos_split_what_an_agent_is_paid_for() -> None:
-    env = spiral_env.parallel_env(reward_mode="selfish")
+    env = spiral_env.parallel_env("small-v1", reward_mode="selfish")
     env.reset(seed=4)
     _, rewards, _, _, infos = env.step(actions_of(env, 4, 0))
     p = env.engine.params[0]
@@ -182,7 +182,7 @@ def test_the_infos_split_what_an_agent_is_paid_for() -> None:
         assert parts == env.reward_vectors()[agent].tolist()
 
 
-@pytest.mark.parametrize("scenario", ["baseline-v0", "zero-threat-v0", "procedural-v0"])
+@pytest.mark.parametrize("scenario", ["small-v1", "zero-threat-v1", "procedural-v1"])
 def test_the_infos_say_each_month_what_the_episode_came_to_so_far(scenario: str) -> None:
     env = spiral_env.parallel_env(scenario)
     env.reset(seed=4)
@@ -197,7 +197,7 @@ def test_the_infos_say_each_month_what_the_episode_came_to_so_far(scenario: str)
 
 
 def test_the_turn_based_environment_says_the_same_in_its_last_infos() -> None:
-    turns, together = spiral_env.env(max_cycles=3), spiral_env.parallel_env(max_cycles=3)
+    turns, together = spiral_env.env("small-v1", max_cycles=3), spiral_env.parallel_env("small-v1", max_cycles=3)
     turns.reset(seed=4)
     together.reset(seed=4)
     for month in range(3):
@@ -210,7 +210,7 @@ def test_the_turn_based_environment_says_the_same_in_its_last_infos() -> None:
 
 
 def test_the_statement_of_accounts_balances_to_the_cent() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     env.reset(seed=4)
     for month in range(12):
         env.step(actions_of(env, 4, month))

@@ -20,7 +20,7 @@ from spiral_env.roles import NUM_LEVERS, ROLES
 TESTS = Path(__file__).resolve().parent
 
 
-@pytest.mark.parametrize("scenario", ["baseline-v0", "procedural-v0", "greenwash-boom-v0"])
+@pytest.mark.parametrize("scenario", ["small-v1", "procedural-v1", "greenwash-boom-v1"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_two_instances_live_the_same_episode(scenario: str, seed: int) -> None:
     first, second = spiral_env.parallel_env(scenario), spiral_env.parallel_env(scenario)
@@ -29,7 +29,7 @@ def test_two_instances_live_the_same_episode(scenario: str, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_reset_with_the_same_seed_lives_the_same_episode_again(seed: int) -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     first = episode(env, seed)
     other = episode(env, seed + 5)
     assert episode(env, seed) == first
@@ -37,7 +37,7 @@ def test_reset_with_the_same_seed_lives_the_same_episode_again(seed: int) -> Non
 
 
 def test_a_reset_in_the_middle_leaves_no_trace() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     whole = episode(env, 4)
     env.reset(seed=9)
     list(months_of(env, 3, count=17))
@@ -45,28 +45,28 @@ def test_a_reset_in_the_middle_leaves_no_trace() -> None:
 
 
 def test_unseeded_resets_after_a_seed_repeat_the_series_and_never_the_episode() -> None:
-    first, second = spiral_env.parallel_env(), spiral_env.parallel_env()
+    first, second = spiral_env.parallel_env("small-v1"), spiral_env.parallel_env("small-v1")
     series = [episode(first, seed) for seed in (6, None, None)]
     assert series == [episode(second, seed) for seed in (6, None, None)]
     assert len({digest(entries) for entries in series}) == 3
 
 
 def test_seeds_zero_and_one_differ_from_the_first_observation_on() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     zero, one = episode(env, 0), episode(env, 1)
     assert zero[0] != one[0]
     assert digest(zero) != digest(one)
 
 
 def test_without_a_seed_each_environment_and_each_reset_differs() -> None:
-    first, second = spiral_env.parallel_env(), spiral_env.parallel_env()
+    first, second = spiral_env.parallel_env("small-v1"), spiral_env.parallel_env("small-v1")
     openings = [episode(env, None)[0] for env in (first, first, second, second)]
     assert len(set(openings)) == 4
 
 
 @pytest.mark.parametrize("options", [{}, {"homogenize": True, "reward_mode": "cooperative"}])
 def test_a_pickled_environment_goes_on_as_if_nothing_had_happened(options: dict) -> None:
-    env = spiral_env.parallel_env(**options)
+    env = spiral_env.parallel_env("small-v1", **options)
     env.reset(seed=2)
     list(months_of(env, 7, count=23))
     twin = pickle.loads(pickle.dumps(env))
@@ -76,7 +76,7 @@ def test_a_pickled_environment_goes_on_as_if_nothing_had_happened(options: dict)
 
 
 def test_a_restored_snapshot_goes_on_exactly_and_is_not_worn_out() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     env.reset(seed=2)
     list(months_of(env, 7, count=23))
     saved = env.snapshot()
@@ -85,13 +85,13 @@ def test_a_restored_snapshot_goes_on_exactly_and_is_not_worn_out() -> None:
     for _ in range(2):
         env.restore(saved)
         assert list(months_of(env, 7, first=23)) == ahead
-    other = spiral_env.parallel_env()
+    other = spiral_env.parallel_env("small-v1")
     other.restore(saved)
     assert list(months_of(other, 7, first=23)) == ahead
 
 
 def test_a_snapshot_before_the_first_reset_is_refused() -> None:
-    for env in (spiral_env.parallel_env(), spiral_env.vector_env()):
+    for env in (spiral_env.parallel_env("small-v1"), spiral_env.vector_env("small-v1")):
         with pytest.raises(RuntimeError, match=r"snapshot\(\) needs a reset\(\) first"):
             env.snapshot()
 
@@ -102,8 +102,8 @@ def test_a_snapshot_before_the_first_reset_is_refused() -> None:
         {"num_smes": 7},
         {"num_smes": 9},
         {"max_cycles": 59},
-        {"scenario": "strict-privacy-v0"},
-        {"scenario": "fragmented-v0"},
+        {"scenario": "strict-privacy-v1"},
+        {"scenario": "fragmented-v1"},
     ],
 )
 def test_a_snapshot_of_another_world_is_refused_and_leaves_no_trace(options: dict) -> None:
@@ -135,7 +135,7 @@ def test_a_snapshot_of_another_world_is_refused_and_leaves_no_trace(options: dic
     ],
 )
 def test_a_damaged_record_is_named_by_its_field_also_in_a_pickle(field: str, value: float, message: str) -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     env.reset(seed=3)
     list(months_of(env, 7, count=9))
     saved = env.snapshot()
@@ -150,7 +150,7 @@ def test_a_damaged_record_is_named_by_its_field_also_in_a_pickle(field: str, val
 
 
 def test_numbers_without_an_end_of_their_own_are_refused_where_sums_of_them_would_not_be_finite() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     env.reset(seed=3)
     saved = env.snapshot()
     for field in [x for x in FIELDS if x.kind == "f8" and not x.high]:
@@ -169,7 +169,7 @@ def test_numbers_without_an_end_of_their_own_are_refused_where_sums_of_them_woul
 
 
 def test_a_restored_snapshot_gives_the_observations_of_that_month() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     env.reset(seed=5)
     observations, *_ = env.step(joint(env, 1, 0))
     saved = env.snapshot()
@@ -181,7 +181,7 @@ def test_a_restored_snapshot_gives_the_observations_of_that_month() -> None:
 def test_hash_randomisation_leaves_no_trace() -> None:
     program = (
         "import spiral_env; from episodes import digest, episode;"
-        "print(digest(episode(spiral_env.parallel_env('procedural-v0'), 3)))"
+        "print(digest(episode(spiral_env.parallel_env('procedural-v1'), 3)))"
     )
     printed = []
     for salt in ("0", "1", "4242"):
@@ -189,14 +189,14 @@ def test_hash_randomisation_leaves_no_trace() -> None:
         command = [sys.executable, "-c", program]
         done = subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True, check=True)
         printed.append(done.stdout.strip())
-    assert set(printed) == {digest(episode(spiral_env.parallel_env("procedural-v0"), 3))}
+    assert set(printed) == {digest(episode(spiral_env.parallel_env("procedural-v1"), 3))}
 
 
 @pytest.mark.parametrize("num_threads", [1, 2])
 @pytest.mark.parametrize("num_envs", [1, 3, 17])
 def test_a_row_of_a_batch_is_the_single_environment(num_envs: int, num_threads: int) -> None:
     first = 20
-    batch = spiral_env.vector_env("procedural-v0", num_envs, num_threads, "disabled", copy=True)
+    batch = spiral_env.vector_env("procedural-v1", num_envs, num_threads, "disabled", copy=True)
     observed, _ = batch.reset(seed=first)
     log = [(observed, None, batch.state())]
     for month in range(batch.max_cycles):
@@ -207,7 +207,7 @@ def test_a_row_of_a_batch_is_the_single_environment(num_envs: int, num_threads: 
         log.append((observed, rewards, batch.state()))
     batch.close()
     for row in {0, num_envs // 2, num_envs - 1}:
-        env = spiral_env.parallel_env("procedural-v0")
+        env = spiral_env.parallel_env("procedural-v1")
         alone = episode(env, first + row, first + row)
         assert [_row(entry, row) for entry in log[: len(alone)]] == alone
 
@@ -220,7 +220,7 @@ def _row(entry: tuple, row: int) -> bytes:
 
 
 @pytest.mark.parametrize("order", [(0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
-@pytest.mark.parametrize("scenario", ["baseline-v0", "strict-privacy-v0"])
+@pytest.mark.parametrize("scenario", ["small-v1", "strict-privacy-v1"])
 def test_the_order_of_the_domains_leaves_no_bit_of_difference(scenario: str, order: tuple[int, ...]) -> None:
     seeds = range(8)
     plain, turned = opened(world(scenario), seeds), opened(world(scenario), seeds)

@@ -90,7 +90,7 @@ def test_no_interval_leaves_what_its_measure_can_be(name: str) -> None:
         assert low <= found.low <= found.mean <= found.high <= high
 
 
-@pytest.mark.parametrize("world", ["zero-threat-v0", "procedural-v0", "log4shell-v0"])
+@pytest.mark.parametrize("world", ["zero-threat-v1", "procedural-v1", "log4shell-v1"])
 def test_every_measure_lies_in_its_bounds(world: str) -> None:
     for spec in ("uniform", "constant:0", "constant:1"):
         for name, values in run_episodes(world, _team(spec), 8).metrics.items():
@@ -101,7 +101,7 @@ def test_every_measure_lies_in_its_bounds(world: str) -> None:
 def test_the_table_has_80_columns_and_says_everything() -> None:
     long = "constant:0.33333333333333333333333333333333"
     teams = {x: _team(x) for x in ("status_quo", "uniform", "scripted", long, *(f"constant:0.{k}" for k in range(8)))}
-    for scenario, options in (("baseline-v0", {}), ("baseline-v0", {"num_smes": 200, "max_cycles": 2})):
+    for scenario, options in (("small-v1", {}), ("small-v1", {"num_smes": 200, "max_cycles": 2})):
         found = compare(scenario, teams, 2, **options)
         text = as_text(found, everything=True)
         assert max(map(len, text.splitlines())) <= 80
@@ -128,13 +128,13 @@ def test_json_and_the_file_are_one_and_hold_every_episode(capsys: pytest.Capture
     assert json.loads(out.read_text()) == data
     assert (data["format"], data["version"], data["command"]) == ("spiral_env-evaluation", 1, "evaluate")
     assert data["seeds"] == [5, 6, 7]
-    world = load_scenario("baseline-v0").model_copy(update={"max_cycles": 4})
+    world = load_scenario("small-v1").model_copy(update={"max_cycles": 4})
     (tmp_path / "world.toml").write_text(data["scenario"]["toml"])
     assert load_scenario(str(tmp_path / "world.toml")) == world
-    assert (data["scenario"]["id"], data["scenario"]["hash"]) == ("baseline-v0", world.hash)
+    assert (data["scenario"]["id"], data["scenario"]["hash"]) == ("small-v1", world.hash)
     assert data["versions"]["numpy"] == np.__version__
-    played = run_episodes("baseline-v0", _team("uniform"), 3, 5, max_cycles=4)
-    usual = run_episodes("baseline-v0", _team("status_quo"), 3, 5, max_cycles=4)
+    played = run_episodes("small-v1", _team("uniform"), 3, 5, max_cycles=4)
+    usual = run_episodes("small-v1", _team("status_quo"), 3, 5, max_cycles=4)
     for name, x in data["teams"]["uniform"]["metrics"].items():
         assert x["episodes"] == played.metrics[name].tolist()
         gap = paired_difference(played.metrics[name], usual.metrics[name])
@@ -241,19 +241,19 @@ def test_a_policy_that_has_not_moved_says_so(tmp_path: Path) -> None:
     write_policy(tmp_path / "run", tensors, {"networks": "per_role", "layers": 0})
     run = str(tmp_path / "run")
     teams = {"status_quo": _team("status_quo"), run: _team(run), "uniform": _team("uniform")}
-    (first,) = notes(compare("baseline-v0", teams, 2, max_cycles=3))
+    (first,) = notes(compare("small-v1", teams, 2, max_cycles=3))
     assert first.startswith("team 2 (")
     assert first.endswith(
         "did in every episode what the average firm does: the greedy policy has not moved from its start"
     )
     twice = {"scripted": _team("scripted"), "uniform": _team("uniform"), "again": _team("scripted")}
-    assert notes(compare("baseline-v0", twice, 2, max_cycles=3)) == ["teams 1 and 3 are the same in every episode"]
+    assert notes(compare("small-v1", twice, 2, max_cycles=3)) == ["teams 1 and 3 are the same in every episode"]
     half = {role: load_policy(run if role in ("it", "sme") else "uniform", role) for role in ROLES}
-    (line,) = notes(compare("baseline-v0", {"half": half}, 2, max_cycles=3))
+    (line,) = notes(compare("small-v1", {"half": half}, 2, max_cycles=3))
     assert line.startswith("team 1 (half): it and sme did in every episode what the average firm does")
     middle = {role: load_policy("constant:0.5", role) for role in ROLES}
-    assert notes(compare("baseline-v0", {"middle": middle}, 2, max_cycles=3)) == []
-    assert notes(compare("baseline-v0", {"status_quo": _team("status_quo"), "scripted": _team("scripted")}, 2)) == []
+    assert notes(compare("small-v1", {"middle": middle}, 2, max_cycles=3)) == []
+    assert notes(compare("small-v1", {"status_quo": _team("status_quo"), "scripted": _team("scripted")}, 2)) == []
 
 
 def test_one_decision_is_enough_to_have_moved() -> None:
@@ -266,12 +266,12 @@ def test_one_decision_is_enough_to_have_moved() -> None:
             self.month += 1
             return efforts
 
-    table = run_episodes("baseline-v0", _team("status_quo") | {"it": Once("it")}, 2, max_cycles=4)
+    table = run_episodes("small-v1", _team("status_quo") | {"it": Once("it")}, 2, max_cycles=4)
     assert table.average_firm == {"it": False, "business": True, "finance": True, "sme": True}
 
 
 def test_a_policy_of_another_world_says_so(tmp_path: Path) -> None:
-    world = load_scenario("baseline-v0")
+    world = load_scenario("small-v1")
     for name, home in (("here", world.hash), ("there", "0" * 16)):
         folder = _write(tmp_path / name)
         header = json.loads((folder / "policy.json").read_text())
@@ -281,7 +281,7 @@ def test_a_policy_of_another_world_says_so(tmp_path: Path) -> None:
     assert notes(found) == []
     found = compare(world, {"status_quo": _team("status_quo"), "there": teams["there"]}, 2, max_cycles=3)
     (line,) = notes(found)
-    assert "there was trained in another world, there-v0 (0000000000000000), than baseline-v0" in line
+    assert "there was trained in another world, there-v0 (0000000000000000), than small-v1" in line
     assert line in " ".join(as_text(found).split())
     assert as_result(found, "evaluate", {})["notes"] == [line]
 
@@ -301,7 +301,7 @@ def test_the_search_climbs_to_the_best_constant_team_and_tells_how_far_it_is(mon
 
     monkeypatch.setattr(game, "_values", values)
     shares: list[float] = []
-    found = game.best_constant("baseline-v0", random=4, corners=4, progress=shares.append)
+    found = game.best_constant("small-v1", random=4, corners=4, progress=shares.append)
     assert {x for efforts in found.efforts.values() for x in efforts} == {0.5}
     assert found.value == 0.0
     assert shares == sorted(shares)
@@ -327,11 +327,11 @@ def test_a_game_is_told_in_the_shape_of_an_evaluation(
 
 def test_what_gains_nothing_over_uniform_play_has_no_share() -> None:
     tables = dict.fromkeys(
-        ("uniform", "constant", "trained"), run_episodes("baseline-v0", _team("uniform"), 1, max_cycles=1)
+        ("uniform", "constant", "trained"), run_episodes("small-v1", _team("uniform"), 1, max_cycles=1)
     )
     assert math.isnan(game.constant_share(tables))
 
 
 def test_there_is_no_comparison_of_nothing() -> None:
     with pytest.raises(ValueError, match="teams must hold at least one team"):
-        compare("baseline-v0", {}, 2)
+        compare("small-v1", {}, 2)

@@ -76,7 +76,7 @@ assert names[-6:] == [f"last_{x.name}" for x in LEVERS["sme"]] and "last_awarene
 # Spaces, observations and steps of every interface, in every way to act.
 for mode, homogenize in [(m, h) for m in ("multi_discrete", "continuous", "discrete") for h in (False, True)]:
     options = {"action_mode": mode, "homogenize": homogenize, "num_smes": 2, "max_cycles": 2}
-    single, batch = spiral_env.parallel_env(**options), spiral_env.vector_env(num_envs=1, **options)
+    single, batch = spiral_env.parallel_env("small-v1", **options), spiral_env.vector_env("small-v1", 1, **options)
     seen, _ = single.reset(seed=3)
     blocks, _ = batch.reset(seed=3)
     levers = 6 if homogenize else None
@@ -96,7 +96,7 @@ for mode, homogenize in [(m, h) for m in ("multi_discrete", "continuous", "discr
     assert "sme_action[1,awareness]" in single.state_names
 
 # What an SME last did stands in its observation, under the lever's name; the scale is the table's.
-env = spiral_env.parallel_env(action_mode="continuous", num_smes=2)
+env = spiral_env.parallel_env("small-v1", action_mode="continuous", num_smes=2)
 env.reset(seed=1)
 efforts = {a: np.linspace(0.1, 0.9, NUM_LEVERS[a.split("_")[0]], dtype=np.float32) for a in env.agents}
 seen, *_ = env.step(efforts)
@@ -107,7 +107,7 @@ assert own["spending"] == np.float32(min(2.0, env.engine.states[0]["sme_cost"][1
 
 # Policies, evaluation, the average firm.
 team = {role: load_policy("scripted" if role in ("it", "sme") else "status_quo", role) for role in ROLES}
-table = run_episodes("one-month-pool-v0", team, 2)
+table = run_episodes("one-month-pool-v1", team, 2)
 assert table.lever_use["sme"].shape == (6, 3) and table.lever_use["it"].shape == (5, 3)
 assert 0.0 < unlike_average(table) < 1.0
 assert average_firm(1, 2).shape == (1, 5, 6)
@@ -142,7 +142,7 @@ from spiral_env.training.algorithms.ippo import LocalCritic
 from spiral_env.training.algorithms.ppo import Trainer
 from spiral_env.training.algorithms.sb3 import Sb3Trainer
 
-small = TrainConfig(scenario="one-month-pool-v0", num_envs=2, num_steps=2, minibatches=1, epochs=1, hidden=4,
+small = TrainConfig(scenario="one-month-pool-v1", num_envs=2, num_steps=2, minibatches=1, epochs=1, hidden=4,
                     timesteps=1000, env_threads=1, gradient_pieces=1)
 trainers = {"ippo": Trainer(small, LocalCritic, central=False),
             "continuous": Trainer(replace(small, continuous=True), LocalCritic, central=False),
@@ -158,7 +158,7 @@ for name, trainer in trainers.items():
 
 EQUALS = """
 from test_reference import compare, three_levels, world
-compare(world("baseline-v0", 3), 0, three_levels(0))
+compare(world("small-v1", 3), 0, three_levels(0))
 """
 
 
@@ -219,7 +219,7 @@ def test_the_command_line_tells_of_both(extended: Path) -> None:
     shown = in_copy(extended, "-m", "spiral_env", "info", "--role", "sme")
     for word in ("awareness", "courses for all staff", "spending", "0.5 k$ of last month", "last_awareness"):
         assert word in shown
-    short = ("--scenario", "one-month-pool-v0")
+    short = ("--scenario", "one-month-pool-v1")
     assert "ecosystem_value" in in_copy(
         extended, "-m", "spiral_env", "evaluate", *short, "--it", "uniform", "--episodes", "2"
     )

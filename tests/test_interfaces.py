@@ -10,15 +10,17 @@ from spiral_env.roles import FEATURES
 
 @pytest.mark.filterwarnings("ignore")
 def test_pettingzoo_accepts_the_parallel_and_the_agent_by_agent_environment():
-    parallel_api_test(spiral_env.parallel_env(), 150)
+    parallel_api_test(spiral_env.parallel_env("small-v1"), 150)
     parallel_seed_test(spiral_env.parallel_env)
-    api_test(spiral_env.env(), 150)
+    api_test(spiral_env.env("small-v1"), 150)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_gymnasium_accepts_the_view_of_every_role():
     for role in FEATURES:
-        check_env(gymnasium.make("spiral_env/SingleRole-v0", role=role).unwrapped, skip_render_check=True)
+        check_env(
+            gymnasium.make("spiral_env/SingleRole-v0", scenario="small-v1", role=role).unwrapped, skip_render_check=True
+        )
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_a_wrong_option_is_named_in_one_line(options, message):
 
 
 def test_a_wrong_action_is_named():
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     env.reset(seed=0)
     good = {a: np.ones(env.action_space(a).shape, dtype=np.int64) for a in env.agents}
     for bad, message in (
@@ -56,9 +58,9 @@ def test_a_wrong_action_is_named():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('extends = "baseline-v0"\n[params]\nspil = 0.1\n', "did you mean spill"),
-        ('extends = "baseline-v0"\n[params]\nspill = 7.0\n', r"must be in \[0, 1\]"),
-        ('extends = "baseline-v0"\nsmes = 3\n', "not a key of a scenario"),
+        ('extends = "small-v1"\n[params]\nspil = 0.1\n', "did you mean spill"),
+        ('extends = "small-v1"\n[params]\nspill = 7.0\n', r"must be in \[0, 1\]"),
+        ('extends = "small-v1"\nsmes = 3\n', "not a key of a scenario"),
         ("id = ", "no usable TOML"),
     ],
 )

@@ -16,7 +16,7 @@ OPERATING = [p for p in Purpose if PURPOSE_CLASS[p] == Class.OPERATING]
 @pytest.fixture(scope="module")
 def books() -> list[tuple[np.ndarray, np.ndarray]]:
     """(states before, states after) of 48 months of random play."""
-    engine = opened(world("baseline-v0", 48), SEEDS)
+    engine = opened(world("small-v1", 48), SEEDS)
     out = []
     for month in range(48):
         before = engine.states.copy()

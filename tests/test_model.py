@@ -10,7 +10,7 @@ from spiral_env.simulator.engine import Engine
 SCENARIOS = spiral_env.scenario_ids()
 
 
-def engine(scenario="baseline-v0", num_envs=16, months=0, order=(0, 1, 2), threads=1, seed=0):
+def engine(scenario="small-v1", num_envs=16, months=0, order=(0, 1, 2), threads=1, seed=0):
     world = spiral_env.load_scenario(scenario).world()
     out = Engine(world, num_envs, threads)
     out.reset(np.arange(seed, seed + num_envs, dtype=np.int64))
@@ -65,8 +65,8 @@ def test_portfolio_and_arrivals_are_measured_as_they_happened():
 
 
 def test_without_attacks_there_is_no_loss_and_deferring_is_best_for_it():
-    quiet = engine("zero-threat-v0", 8)
-    busy = engine("zero-threat-v0", 8)
+    quiet = engine("zero-threat-v1", 8)
+    busy = engine("zero-threat-v1", 8)
     idle = average_firm(8, 8)
     idle[:, 0] = 0.0
     rewards = np.zeros(2)

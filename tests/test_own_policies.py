@@ -51,7 +51,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_example_plays_and_beats_nothing_silently() -> None:
     team = {role: load_policy(EXAMPLE if role == "it" else "status_quo", role) for role in ROLES}
     average = {role: StatusQuo(role) for role in ROLES}
-    played, usual = (run_episodes("baseline-v0", x, 8) for x in (team, average))
+    played, usual = (run_episodes("small-v1", x, 8) for x in (team, average))
     assert played.names["it"] == EXAMPLE
     assert played.lever_use["it"][0, 2] > 0.05
     assert not np.array_equal(played.metrics["ecosystem_value"], usual.metrics["ecosystem_value"])

@@ -84,15 +84,15 @@ def _same(a: EpisodeTable, b: EpisodeTable) -> bool:
 
 
 def test_a_policy_that_writes_to_all_it_is_given_changes_nothing() -> None:
-    honest = run_episodes("baseline-v0", _team("it", StatusQuo("it")) | {"sme": Uniform("sme")}, 6, num_envs=4)
-    vandal = run_episodes("baseline-v0", _team("it", Vandal("it")) | {"sme": Uniform("sme")}, 6, num_envs=4)
+    honest = run_episodes("small-v1", _team("it", StatusQuo("it")) | {"sme": Uniform("sme")}, 6, num_envs=4)
+    vandal = run_episodes("small-v1", _team("it", Vandal("it")) | {"sme": Uniform("sme")}, 6, num_envs=4)
     assert _same(honest, vandal)
     assert vandal.seeds.tolist() == list(range(6))
 
 
 def test_a_policy_is_given_arrays_of_its_own() -> None:
     policy = Kept("it")
-    run_episodes("baseline-v0", _team("it", policy), 5, num_envs=2, max_cycles=3)
+    run_episodes("small-v1", _team("it", policy), 5, num_envs=2, max_cycles=3)
     given = [*policy.keys, *policy.seen]
     assert len(given) == 3 + 9
     assert all(x.base is None and x.flags.owndata and x.flags.writeable for x in given)
@@ -102,7 +102,7 @@ def test_a_policy_is_given_arrays_of_its_own() -> None:
 def test_keys_follow_from_the_place_in_the_evaluation_and_not_from_the_world() -> None:
     def keys(seed: int, num_envs: int) -> list[int]:
         policy = Kept("it")
-        run_episodes("baseline-v0", _team("it", policy), 5, seed, num_envs=num_envs, max_cycles=1)
+        run_episodes("small-v1", _team("it", policy), 5, seed, num_envs=num_envs, max_cycles=1)
         return np.concatenate(policy.keys).tolist()
 
     first = keys(0, 5)
@@ -124,14 +124,14 @@ def test_keys_are_fixed_and_cannot_be_told_from_each_other_by_their_numbers() ->
 @pytest.mark.parametrize("num_envs", [1, 4, 7])
 def test_chunks_do_not_change_what_random_policies_do(num_envs: int) -> None:
     team = {role: Uniform(role) for role in ROLES}
-    whole = run_episodes("procedural-v0", team, 7, seed=3, num_envs=64, max_cycles=12)
-    assert _same(whole, run_episodes("procedural-v0", team, 7, seed=3, num_envs=num_envs, max_cycles=12))
+    whole = run_episodes("procedural-v1", team, 7, seed=3, num_envs=64, max_cycles=12)
+    assert _same(whole, run_episodes("procedural-v1", team, 7, seed=3, num_envs=num_envs, max_cycles=12))
 
 
 def test_partners_of_a_single_role_get_keys_and_copies() -> None:
     partner = Vandal("sme")
-    env = SingleRoleEnv("it", {"sme": partner})
-    plain = SingleRoleEnv("it", {"sme": StatusQuo("sme")})
+    env = SingleRoleEnv("it", {"sme": partner}, "small-v1")
+    plain = SingleRoleEnv("it", {"sme": StatusQuo("sme")}, "small-v1")
     for seed in (11, None):
         np.testing.assert_array_equal(env.reset(seed=seed)[0], plain.reset(seed=seed)[0])
         for _ in range(5):
@@ -143,13 +143,15 @@ def test_partners_of_a_single_role_get_keys_and_copies() -> None:
 
 def test_partners_keys_are_no_seeds_and_those_of_the_batch() -> None:
     partner, rows = Kept("sme"), 3
-    env = SingleRoleEnv("it", {"sme": partner})
+    env = SingleRoleEnv("it", {"sme": partner}, "small-v1")
     for seed in (11, 12, 13):
         env.reset(seed=seed)
     keys = np.concatenate(partner.keys).tolist()
     assert len(set(keys)) == rows
     assert not set(keys) & {11, 12, 13}
-    batch = gymnasium.make_vec("spiral_env/SingleRole-v0", num_envs=rows, role="it", partners={"sme": partner})
+    batch = gymnasium.make_vec(
+        "spiral_env/SingleRole-v0", scenario="small-v1", num_envs=rows, role="it", partners={"sme": partner}
+    )
     batch.reset(seed=11)
     copies = batch.unwrapped._partners["sme"]._rows
     assert [int(x.keys[-1][0]) for x in copies] == keys
@@ -157,7 +159,9 @@ def test_partners_keys_are_no_seeds_and_those_of_the_batch() -> None:
 
 def test_a_partner_that_gives_no_efforts_is_named_in_a_batch_too() -> None:
     partners = {"sme": Answers(lambda shape: np.full(shape, 2.0))}
-    batch = gymnasium.make_vec("spiral_env/SingleRole-v0", num_envs=2, role="it", partners=partners)
+    batch = gymnasium.make_vec(
+        "spiral_env/SingleRole-v0", scenario="small-v1", num_envs=2, role="it", partners=partners
+    )
     batch.reset(seed=0)
     with pytest.raises(ValueError, match=r"policy answers of sme must give efforts in \[0, 1\]"):
         batch.step(np.ones((2, NUM_LEVERS["it"]), dtype=int))
@@ -232,9 +236,9 @@ def test_a_policy_that_fails_to_open_an_episode_is_named() -> None:
 @pytest.mark.parametrize("what", [None, "scripted", StatusQuo, object()])
 def test_what_is_no_policy_is_refused(what: Any) -> None:
     with pytest.raises(TypeError, match=r"policy of it must be an object with name, reset\(\) and act\(\), got "):
-        run_episodes("baseline-v0", _team("it", what), 1)
+        run_episodes("small-v1", _team("it", what), 1)
 
 
 def test_a_role_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="role must be one of"):
-        run_episodes("baseline-v0", _team("auditor", StatusQuo("it")), 1)
+        run_episodes("small-v1", _team("auditor", StatusQuo("it")), 1)

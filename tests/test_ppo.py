@@ -94,7 +94,7 @@ def test_an_actor_past_its_kl_rests_while_the_critic_learns() -> None:
 def test_the_strategy_counts_no_month_after_an_end(tmp_path: Path) -> None:
     world = tmp_path / "brittle.toml"
     world.write_text(
-        'extends = "baseline-v0"\nid = "brittle-v0"\n[params]\ncollapse_trust = 0.45\ncollapse_trust_months = 2.0\n'
+        'extends = "small-v1"\nid = "brittle-v0"\n[params]\ncollapse_trust = 0.45\ncollapse_trust_months = 2.0\n'
     )
     config = replace(SMALL, algo="es", layers=0, num_envs=64, scenario=str(world), start_logit=0.1)
     trainer = EsTrainer(config)

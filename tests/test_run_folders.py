@@ -21,7 +21,7 @@ TINY = TrainConfig(
     num_envs=2, num_steps=10, minibatches=2, epochs=1, hidden=4, env_threads=1, recurrent="it", timesteps=440
 )
 ROLLOUT = TINY.steps_per_iteration
-TOWN = 'extends = "baseline-v0"\nid = "town-v0"\ntitle = "Town"\nnum_smes = 8\n[params]\nprivacy_strictness = {}\n'
+TOWN = 'extends = "small-v1"\nid = "town-v0"\ntitle = "Town"\nnum_smes = 8\n[params]\nprivacy_strictness = {}\n'
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_run_is_not_resumed_in_a_world_that_was_edited(town: tuple[Path, Path]
 
 def test_a_run_is_not_resumed_with_another_number_of_smes(copy: Path, tmp_path: Path) -> None:
     path = tmp_path / "more.toml"
-    path.write_text('extends = "baseline-v0"\nid = "baseline-v0"\nnum_smes = 9\n')
+    path.write_text('extends = "small-v1"\nid = "small-v1"\nnum_smes = 9\n')
     with pytest.raises(ValueError, match="scenario must stay the run's own world"):
         train(replace(TINY, scenario=str(path)), copy, resume=True)
 

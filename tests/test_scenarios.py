@@ -17,15 +17,15 @@ from spiral_env.scenarios import Scenario
 IDS = spiral_env.scenario_ids()
 TABLE = {q.name: q for q in PARAMETERS}
 REQUIRED = {
-    "baseline-v0",
-    "log4shell-v0",
-    "credit-crunch-v0",
-    "strict-privacy-v0",
-    "greenwash-boom-v0",
-    "sme-boom-v0",
-    "fragmented-v0",
-    "large-v0",
-    "procedural-v0",
+    "small-v1",
+    "log4shell-v1",
+    "credit-crunch-v1",
+    "strict-privacy-v1",
+    "greenwash-boom-v1",
+    "sme-boom-v1",
+    "fragmented-v1",
+    "large-v1",
+    "procedural-v1",
 }
 
 
@@ -45,10 +45,10 @@ def test_a_scenario_is_named_by_its_file_and_explains_itself(scenario_id: str) -
 
 @pytest.mark.parametrize("scenario_id", IDS)
 def test_a_scenario_differs_from_the_baseline(scenario_id: str) -> None:
-    base, scenario = spiral_env.load_scenario("baseline-v0"), spiral_env.load_scenario(scenario_id)
+    base, scenario = spiral_env.load_scenario("small-v1"), spiral_env.load_scenario(scenario_id)
     same = {"id", "title", "description", "known_answer"}
     worlds = [x.model_dump(exclude=same) for x in (base, scenario)]
-    assert (worlds[0] == worlds[1]) == (scenario_id == "baseline-v0")
+    assert (worlds[0] == worlds[1]) == (scenario_id == "small-v1")
 
 
 @pytest.mark.parametrize("scenario_id", IDS)
@@ -89,7 +89,7 @@ def test_a_scenario_plays_to_its_end_within_bounds(scenario_id: str) -> None:
 
 
 def test_procedural_worlds_differ_by_seed_and_stay_in_their_ranges() -> None:
-    scenario = spiral_env.load_scenario("procedural-v0")
+    scenario = spiral_env.load_scenario("procedural-v1")
     engine = opened(scenario.world(), range(200))
     for name, (low, high) in scenario.ranges.items():
         drawn = engine.params[name]
@@ -112,14 +112,14 @@ def test_training_and_held_out_seeds_do_not_meet(scenario_id: str) -> None:
 
 
 def test_evaluation_keeps_to_held_out_seeds() -> None:
-    scenario = spiral_env.load_scenario("procedural-v0")
+    scenario = spiral_env.load_scenario("procedural-v1")
     assert scenario.evaluation_seeds(999_999, 1) == [1_999_999]
-    with pytest.raises(ValueError, match=r"seed must be in \[0, 999998\] for 2 episodes of procedural-v0, got 999999"):
+    with pytest.raises(ValueError, match=r"seed must be in \[0, 999998\] for 2 episodes of procedural-v1, got 999999"):
         scenario.evaluation_seeds(999_999, 2)
 
 
 def test_an_environment_without_seeds_goes_on_in_training_worlds() -> None:
-    env = spiral_env.parallel_env("procedural-v0")
+    env = spiral_env.parallel_env("procedural-v1")
     env.reset(seed=1_500_000)
     assert env.engine.states["seed"][0] == 1_500_000
     for _ in range(20):
@@ -128,14 +128,14 @@ def test_an_environment_without_seeds_goes_on_in_training_worlds() -> None:
 
 
 def test_a_procedural_draw_does_not_move_when_another_range_is_added() -> None:
-    scenario = spiral_env.load_scenario("procedural-v0")
+    scenario = spiral_env.load_scenario("procedural-v1")
     fewer = Scenario(**{**scenario.model_dump(), "ranges": {"arrival_rate": scenario.ranges["arrival_rate"]}})
     a, b = opened(scenario.world(), range(5)), opened(fewer.world(), range(5))
     assert (a.params["arrival_rate"] == b.params["arrival_rate"]).all()
 
 
 def test_the_shock_arrives_in_its_month_and_size() -> None:
-    quiet, shocked = opened(world(), range(4)), opened(world("log4shell-v0"), range(4))
+    quiet, shocked = opened(world(), range(4)), opened(world("log4shell-v1"), range(4))
     for month in range(12):
         efforts = keyed_efforts(range(4), month, quiet.num_agents)
         before = shocked.states["arrivals"] - quiet.states["arrivals"]
@@ -146,7 +146,7 @@ def test_the_shock_arrives_in_its_month_and_size() -> None:
 
 
 def test_a_file_may_extend_a_file_that_extends_a_scenario(tmp_path) -> None:
-    (tmp_path / "a.toml").write_text('extends = "credit-crunch-v0"\nid = "mine-v1"\n[params]\nspill = 0.3\n')
+    (tmp_path / "a.toml").write_text('extends = "credit-crunch-v1"\nid = "mine-v1"\n[params]\nspill = 0.3\n')
     (tmp_path / "b.toml").write_text('extends = "a.toml"\nid = "yours-v1"\nnum_smes = 3\n[params]\nspill = 0.4\n')
     scenario = spiral_env.load_scenario(tmp_path / "b.toml")
     assert (scenario.id, scenario.num_smes, scenario.value("spill")) == ("yours-v1", 3, 0.4)
@@ -228,7 +228,7 @@ def test_names_and_marks_of_the_byte_order_do_not_matter(tmp_path) -> None:
 
 
 def test_a_copy_with_other_values_is_checked_too() -> None:
-    scenario = spiral_env.load_scenario("baseline-v0")
+    scenario = spiral_env.load_scenario("small-v1")
     assert scenario.model_copy(update={"num_smes": 3}).num_smes == 3
     with pytest.raises(ValueError, match=r"num_smes must be in \[1, 512\], got 0"):
         scenario.model_copy(update={"num_smes": 0})
@@ -319,8 +319,8 @@ def test_other_worlds_have_other_hashes(old: str, new: str, tmp_path) -> None:
 
 
 def test_a_scenario_has_one_hash_by_id_and_by_path() -> None:
-    with resources.as_file(resources.files("spiral_env.scenarios") / "procedural-v0.toml") as path:
-        assert spiral_env.load_scenario(path).hash == spiral_env.load_scenario("procedural-v0").hash
+    with resources.as_file(resources.files("spiral_env.scenarios") / "procedural-v1.toml") as path:
+        assert spiral_env.load_scenario(path).hash == spiral_env.load_scenario("procedural-v1").hash
 
 
 def test_a_range_of_one_value_sets_that_value() -> None:

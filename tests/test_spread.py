@@ -30,8 +30,8 @@ def _elsewhere(function: Callable[[Any], Any], jobs: list[Any]) -> list[Any]:
 def test_spread_episodes_are_those_played_in_turn(spec: str) -> None:
     team = {role: load_policy(spec, role) for role in ROLES}
     counted: list[int] = []
-    local = run_episodes("procedural-v0", team, 7, seed=3, num_envs=3)
-    spread = run_episodes("procedural-v0", team, 7, seed=3, num_envs=3, spread=_elsewhere, progress=counted.append)
+    local = run_episodes("procedural-v1", team, 7, seed=3, num_envs=3)
+    spread = run_episodes("procedural-v1", team, 7, seed=3, num_envs=3, spread=_elsewhere, progress=counted.append)
     assert counted == [7]
     assert spread.seeds.tolist() == local.seeds.tolist()
     assert all(np.array_equal(spread.metrics[name], x, equal_nan=True) for name, x in local.metrics.items())

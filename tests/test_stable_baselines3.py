@@ -75,7 +75,7 @@ def test_the_rows_of_copies_share_no_world(make: Any) -> None:
 
 
 def test_training_and_evaluation_keep_to_their_worlds() -> None:
-    scenario = spiral_env.load_scenario("baseline-v0")
+    scenario = spiral_env.load_scenario("small-v1")
     for make, (low, high) in ((SharedVecEnv, scenario.train_seeds), (TeamVecEnv, scenario.held_out_seeds)):
         env = make(num_envs=8)
         env.seed(0)
@@ -84,11 +84,11 @@ def test_training_and_evaluation_keep_to_their_worlds() -> None:
 
 
 def test_evaluation_gives_one_number_a_team_episode() -> None:
-    env = TeamVecEnv(num_envs=3, max_cycles=4)
+    env = TeamVecEnv("small-v1", num_envs=3, max_cycles=4)
     env.seed(0)
     returns, lengths = evaluate_policy(Same(), env, 3, return_episode_rewards=True, warn=False)
     assert lengths == [4, 4, 4]
-    plain = spiral_env.vector_env(num_envs=3, max_cycles=4, split="held_out", autoreset_mode="disabled")
+    plain = spiral_env.vector_env("small-v1", num_envs=3, max_cycles=4, split="held_out", autoreset_mode="disabled")
     plain.reset(seed=0)
     for _ in range(4):
         plain.step(middle(plain))
@@ -100,27 +100,31 @@ def test_evaluation_gives_one_number_a_team_episode() -> None:
 @pytest.mark.filterwarnings("ignore:Evaluation environment is not wrapped")
 @pytest.mark.parametrize("wrap", [lambda env: env, VecMonitor, lambda env: VecNormalize(VecMonitor(env))])
 def test_evaluation_on_rows_of_agents_is_refused_unless_every_agent_counts_alike(wrap: Any) -> None:
-    env = wrap(SharedVecEnv(num_envs=2, max_cycles=3))
+    env = wrap(SharedVecEnv("small-v1", num_envs=2, max_cycles=3))
     with pytest.raises(ValueError, match=r"must be a multiple of the 22 rows.* got 5; TeamVecEnv has"):
         evaluate_policy(Same(), env, 5, warn=False)
     callback = EvalCallback(env, n_eval_episodes=5, eval_freq=1)
     with pytest.raises(ValueError, match="n_eval_episodes must be a multiple"):
-        _ppo(wrap(SharedVecEnv(max_cycles=3)), batch_size=11).learn(66, callback)
+        _ppo(wrap(SharedVecEnv("small-v1", max_cycles=3)), batch_size=11).learn(66, callback)
     assert np.isfinite(evaluate_policy(Same(), env, 44, warn=False)).all()
 
 
 def test_the_evaluation_callback_scores_teams_in_held_out_worlds(tmp_path: Path) -> None:
-    env = VecMonitor(TeamVecEnv(num_envs=4, max_cycles=3))
+    env = VecMonitor(TeamVecEnv("small-v1", num_envs=4, max_cycles=3))
     callback = EvalCallback(env, n_eval_episodes=4, eval_freq=6, log_path=str(tmp_path), verbose=0)
-    _ppo(VecMonitor(SharedVecEnv(max_cycles=3)), batch_size=11).learn(66, callback)
+    _ppo(VecMonitor(SharedVecEnv("small-v1", max_cycles=3)), batch_size=11).learn(66, callback)
     with np.load(tmp_path / "evaluations.npz") as stored:
         assert stored["results"].shape == (1, 4)
         assert len(set(stored["results"][0].tolist())) == 4
 
 
 def test_monitors_store_a_column_for_each_outcome(tmp_path: Path) -> None:
-    rows = VecMonitor(SharedVecEnv(num_envs=2, max_cycles=2), str(tmp_path / "rows"), info_keywords=INFO_KEYWORDS)
-    one = Monitor(gymnasium.make(ID, max_cycles=2), str(tmp_path / "one"), info_keywords=INFO_KEYWORDS)
+    rows = VecMonitor(
+        SharedVecEnv("small-v1", num_envs=2, max_cycles=2), str(tmp_path / "rows"), info_keywords=INFO_KEYWORDS
+    )
+    one = Monitor(
+        gymnasium.make(ID, scenario="small-v1", max_cycles=2), str(tmp_path / "one"), info_keywords=INFO_KEYWORDS
+    )
     shapes = {rows: (22, MAX_LEVERS), one: (NUM_LEVERS["it"],)}
     for env, action in ((x, np.ones(shape, dtype=np.int64)) for x, shape in shapes.items()):
         env.reset()
@@ -136,7 +140,11 @@ def test_monitors_store_a_column_for_each_outcome(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("route", ["rows of agents", "by id"])
 def test_its_logger_shows_the_outcomes(route: str, tmp_path: Path) -> None:
-    env = SharedVecEnv(num_envs=2, max_cycles=3) if route == "rows of agents" else gymnasium.make(ID, max_cycles=3)
+    env = (
+        SharedVecEnv("small-v1", num_envs=2, max_cycles=3)
+        if route == "rows of agents"
+        else gymnasium.make(ID, scenario="small-v1", max_cycles=3)
+    )
     model = _ppo(env, batch_size=2)
     model.set_logger(configure(str(tmp_path), ["csv"]))
     model.learn(6 * model.n_envs, OutcomeCallback())

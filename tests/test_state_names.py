@@ -13,9 +13,7 @@ from spiral_env.core.state import FIELDS
 from spiral_env.roles import LEVERS
 
 
-@pytest.mark.parametrize(
-    ("scenario", "num_smes"), [("baseline-v0", None), ("baseline-v0", 3), ("one-month-pool-v0", 1)]
-)
+@pytest.mark.parametrize(("scenario", "num_smes"), [("small-v1", None), ("small-v1", 3), ("one-month-pool-v1", 1)])
 def test_the_state_has_as_many_names_and_units_as_numbers(scenario: str, num_smes: int | None) -> None:
     single = spiral_env.parallel_env(scenario, num_smes=num_smes)
     batch = spiral_env.vector_env(scenario, 2, num_smes=num_smes)
@@ -28,7 +26,7 @@ def test_the_state_has_as_many_names_and_units_as_numbers(scenario: str, num_sme
 
 
 def test_a_name_of_the_state_leads_to_its_number() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     env.reset(seed=2)
     env.step({agent: env.action_space(agent).sample() * 0 + 1 for agent in env.agents})
     state, record = dict(zip(env.state_names, env.state(), strict=True)), env.engine.states[0]
@@ -43,7 +41,7 @@ def test_a_name_of_the_state_leads_to_its_number() -> None:
 
 
 def test_units_are_those_of_the_fields() -> None:
-    env = spiral_env.parallel_env()
+    env = spiral_env.parallel_env("small-v1")
     units = dict(zip(env.state_names, env.state_units, strict=True))
     for field in FIELDS:
         if field.central:
@@ -52,9 +50,9 @@ def test_units_are_those_of_the_fields() -> None:
 
 
 def test_the_command_line_shows_them() -> None:
-    env = spiral_env.parallel_env("one-month-pool-v0")
-    told = json.loads(spiral("info", "--state", "--scenario", "one-month-pool-v0", "--json").out)["state"]
+    env = spiral_env.parallel_env("one-month-pool-v1")
+    told = json.loads(spiral("info", "--state", "--scenario", "one-month-pool-v1", "--json").out)["state"]
     assert [(x["name"], x["unit"]) for x in told] == list(zip(env.state_names, env.state_units, strict=True))
     lines = spiral("info", "--state").out.splitlines()
-    assert len(lines) >= len(spiral_env.parallel_env().state_names)
+    assert len(lines) >= len(spiral_env.parallel_env("small-v1").state_names)
     assert any(line.split()[1:] == ["sme_revenue[3]", "k$/month"] for line in lines)

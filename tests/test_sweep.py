@@ -261,7 +261,7 @@ def test_a_study_lies_in_its_folder_whatever_that_is_called(
 
 
 def _small_world(folder: Path) -> str:
-    text = 'extends = "baseline-v0"\nid = "small-v0"\ntitle = "x"\ndescription = "x"\nmax_cycles = 3\n'
+    text = 'extends = "small-v1"\nid = "small-v0"\ntitle = "x"\ndescription = "x"\nmax_cycles = 3\n'
     (folder / "small.toml").write_text(text + "train_seeds = [1000, 2000]\nheld_out_seeds = [0, 50]\n")
     return str(folder / "small.toml")
 
@@ -370,7 +370,7 @@ def test_a_sweep_without_a_folder_takes_one_and_names_the_next_command(
         "--set-range": ["es_sigma=0.1,0.3"],
     }
     done = spiral("sweep", *(word for option, texts in values.items() for text in texts for word in (option, text)))
-    best = Path("results/sweeps/baseline-v0-es-0/best.toml")
+    best = Path("results/sweeps/baseline-v1-es-0/best.toml")
     assert done.code == 0, done.err
     assert done.out.endswith(f"next: spiral train --config {best}\n")
     assert best.exists()

@@ -65,13 +65,13 @@ def test_a_draw_of_noise_has_a_place_of_its_own() -> None:
 
 
 def test_the_record_has_room_for_the_levers_of_each_role() -> None:
-    record = spiral_env.parallel_env().engine.states[0]
+    record = spiral_env.parallel_env("small-v1").engine.states[0]
     assert [record[f"{role}_action"].shape[-1] for role in ROLES] == list(NUM_LEVERS.values())
     assert {f.shape[-1] for f in FIELDS if f.name.endswith("_action")} == {f"{role}_levers" for role in ROLES}
 
 
 def test_the_bounds_of_a_feature_are_those_of_its_space() -> None:
-    env = spiral_env.vector_env()
+    env = spiral_env.vector_env("small-v1")
     for role in ROLES:
         space: Any = env.single_observation_space[role]
         np.testing.assert_array_equal(space.low, np.array([x.low for x in FEATURES[role]], np.float32))

@@ -78,7 +78,7 @@ def _forked(work: object) -> object:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_environment_steps_as_its_parent_does() -> None:
-    env = spiral_env.vector_env("baseline-v0", num_envs=4, num_threads=2)
+    env = spiral_env.vector_env("small-v1", num_envs=4, num_threads=2)
     env.reset(seed=0)
     actions = {role: np.ones((4, count, NUM_LEVERS[role]), dtype=np.int64) for role, count in env.num_agents_of.items()}
 

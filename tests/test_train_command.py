@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "[red] run"
     done = spiral("train", "--out", str(folder), "--timesteps", "300", *TINY)
     assert done.code == 0, done.err
-    assert f"training ippo on baseline-v0 in {folder}" in done.err
+    assert f"training ippo on small-v1 in {folder}" in done.err
     assert "1 rollout of 220 agent-steps: 220 in all, at most 480 s" in done.err
     assert "300 were asked for; the nearest whole rollout ends the run" in done.err
     assert done.out.startswith(f"run stored in {folder} (220 agent-steps")
@@ -59,8 +59,8 @@ def test_a_run_that_time_cuts_names_the_command_that_goes_on(tmp_path: Path) -> 
 def test_a_run_without_a_folder_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = spiral("train", "--timesteps", "1", "--seed", "7", *TINY)
-    assert done.out.startswith("run stored in results/runs/baseline-v0-ippo-7 ")
-    assert (tmp_path / "results/runs/baseline-v0-ippo-7/policy.json").exists()
+    assert done.out.startswith("run stored in results/runs/baseline-v1-ippo-7 ")
+    assert (tmp_path / "results/runs/baseline-v1-ippo-7/policy.json").exists()
     assert "--resume needs the run's folder" in refused("train", "--resume")
 
 

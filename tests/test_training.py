@@ -60,7 +60,7 @@ def test_training_keeps_to_training_seeds(algo: str, monkeypatch: pytest.MonkeyP
         reset(engine, seeds, mask)
 
     monkeypatch.setattr(Engine, "reset", noted)
-    values = {"scenario": "procedural-v0", "algo": algo, "seed": 1_500_000, "num_envs": 4, "num_steps": 40}
+    values = {"scenario": "procedural-v1", "algo": algo, "seed": 1_500_000, "num_envs": 4, "num_steps": 40}
     train(load_config(None, values | {"timesteps": 4 * 130 * 11, "minibatches": 2, "hidden": 8}), tmp_path)
     assert len(set(opened)) >= 4
     assert all(0 <= seed < 1_000_000 for seed in opened)
@@ -180,7 +180,7 @@ def test_a_killed_run_leaves_a_folder_that_can_be_used_and_resumed(tmp_path: Pat
     process.kill()
     process.wait()
     before = len(_rows(run))
-    assert run_episodes("baseline-v0", {r: load_policy(str(run), r) for r in ROLES}, 1).seeds.tolist() == [0]
+    assert run_episodes("small-v1", {r: load_policy(str(run), r) for r in ROLES}, 1).seeds.tolist() == [0]
     stored = TrainConfig(**json.loads((run / "config.json").read_text())["config"])
     train(replace(stored, max_seconds=0.2), run, resume=True)
     assert int(_rows(run)[-1]["iteration"]) >= before

@@ -23,7 +23,7 @@ ID = "spiral_env/SingleRole-v0"
 
 def _batch(num_envs: int = 3, mode: str = "next_step", **options: Any) -> Any:
     kind = {"vectorization_mode": "vector_entry_point", "autoreset_mode": mode}
-    return gymnasium.make_vec(ID, num_envs=num_envs, **kind, **options)
+    return gymnasium.make_vec(ID, scenario="small-v1", num_envs=num_envs, **kind, **options)
 
 
 def _assert_same(left: Any, right: Any) -> None:
@@ -48,7 +48,7 @@ def test_the_batch_is_gymnasiums_own_vector_of_single_environments(role: str, pa
     options = {"role": role, "partners": partners, "max_cycles": 5}
     ours = _batch(mode=mode, **options)
     theirs = gymnasium.vector.SyncVectorEnv(
-        [lambda: gymnasium.make(ID, **options)] * 3, autoreset_mode=ours.metadata["autoreset_mode"]
+        [lambda: gymnasium.make(ID, scenario="small-v1", **options)] * 3, autoreset_mode=ours.metadata["autoreset_mode"]
     )
     assert (ours.single_observation_space, ours.observation_space, ours.single_action_space, ours.action_space) == (
         (theirs.single_observation_space, theirs.observation_space, theirs.single_action_space, theirs.action_space)
@@ -66,7 +66,10 @@ def test_a_row_that_ends_early_reopens_alone() -> None:
     """Where collapses end episodes at different months, rows are out of step; so are their partners."""
     rows = np.array([2, 5, 9])
     ours = _batch(mode="disabled", partners={"sme": "uniform", "business": Uniform("business")})
-    singles = [gymnasium.make(ID, partners={"sme": "uniform", "business": Uniform("business")}) for _ in rows]
+    singles = [
+        gymnasium.make(ID, scenario="small-v1", partners={"sme": "uniform", "business": Uniform("business")})
+        for _ in rows
+    ]
     ours.reset(seed=3)
     for i, env in enumerate(singles):
         env.reset(seed=3 + i)
@@ -102,7 +105,7 @@ def test_the_seed_of_the_batch_decides() -> None:
 )
 def test_a_wrong_option_of_the_batch_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        gymnasium.make_vec(ID, num_envs=2, vectorization_mode="vector_entry_point", **options)
+        gymnasium.make_vec(ID, scenario="small-v1", num_envs=2, vectorization_mode="vector_entry_point", **options)
 
 
 @pytest.mark.parametrize("name", ["spiral_env/SingleRole-v0"])
@@ -117,14 +120,14 @@ def test_a_mask_of_the_wrong_length_and_a_seed_past_the_last_are_named() -> None
     for rows in (1, 3):
         with pytest.raises(ValueError, match=r"reset_mask must have shape \(2,\)"):
             batch.reset(seed=0, options={"reset_mask": np.ones(rows, dtype=np.bool_)})
-    for env in (batch, spiral_env.vector_env("baseline-v0", 2)):
+    for env in (batch, spiral_env.vector_env("small-v1", 2)):
         with pytest.raises(ValueError, match=r"seed must be in \[0, 2\^63\), got 9223372036854775808"):
             env.reset(seed=2**63 - 1)
 
 
 def test_rows_that_end_keep_the_rewards_of_their_last_month() -> None:
     same, plain = (
-        spiral_env.vector_env("baseline-v0", 2, autoreset_mode=m, max_cycles=2) for m in ("same_step", "disabled")
+        spiral_env.vector_env("small-v1", 2, autoreset_mode=m, max_cycles=2) for m in ("same_step", "disabled")
     )
     for env in (same, plain):
         env.reset(seed=3)
@@ -146,13 +149,13 @@ def test_actions_of_the_wrong_shape_are_named() -> None:
 
 @pytest.mark.parametrize("mode", ["discrete", "multi_discrete", "continuous"])
 def test_gymnasium_accepts_the_batch_of_one_role_alone(mode: str) -> None:
-    env = gymnasium.make(ID, action_mode=mode, partners={"it": StatusQuo("it")})
+    env = gymnasium.make(ID, scenario="small-v1", action_mode=mode, partners={"it": StatusQuo("it")})
     check_env(env.unwrapped, skip_render_check=True)
 
 
 @pytest.mark.parametrize("mode", ["next_step", "same_step", "disabled"])
 def test_the_info_that_ends_an_episode_holds_its_outcomes(mode: str) -> None:
-    batch, single = _batch(mode=mode, max_cycles=3), gymnasium.make(ID, max_cycles=3)
+    batch, single = _batch(mode=mode, max_cycles=3), gymnasium.make(ID, scenario="small-v1", max_cycles=3)
     batch.reset(seed=7)
     single.reset(seed=8)
     action = np.ones(5, dtype=np.int64)
@@ -181,7 +184,7 @@ def test_a_shorter_limit_on_episodes_is_gymnasiums_time_limit(mode: str, limit: 
     options = {"max_cycles": 5, "max_episode_steps": limit, "num_envs": 3}
     ours = _batch(mode=mode, **options)
     kind = {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": ours.metadata["autoreset_mode"]}}
-    theirs = gymnasium.make_vec(ID, **kind, **options)
+    theirs = gymnasium.make_vec(ID, scenario="small-v1", **kind, **options)
     for a, b in zip(ours.reset(seed=7), theirs.reset(seed=7), strict=True):
         _assert_same(a, b)
     for _ in range(13):
@@ -192,10 +195,10 @@ def test_a_shorter_limit_on_episodes_is_gymnasiums_time_limit(mode: str, limit: 
 
 @pytest.mark.parametrize("name", [ID, "spiral_env/Tuple-v0"])
 def test_the_spec_names_the_horizon_and_no_second_limit_cuts(name: str) -> None:
-    env = gymnasium.make(name, max_cycles=7)
+    env = gymnasium.make(name, scenario="small-v1", max_cycles=7)
     assert env.spec.max_episode_steps == 7
     assert "TimeLimit" not in str(env)
-    assert gymnasium.make(name, max_episode_steps=4).spec.max_episode_steps == 4
+    assert gymnasium.make(name, scenario="small-v1", max_episode_steps=4).spec.max_episode_steps == 4
     again = gymnasium.make(env.spec)
     again.reset(seed=0)
     action = again.action_space.sample()
@@ -207,31 +210,31 @@ def test_the_batch_names_the_horizon_and_is_made_again_from_its_spec() -> None:
     batch = _batch(max_cycles=7)
     assert batch.spec.max_episode_steps == 7
     assert gymnasium.make_vec(batch.spec).horizon == 7
-    assert gymnasium.make_vec(gymnasium.make(ID, max_cycles=7).spec, num_envs=2).horizon == 7
+    assert gymnasium.make_vec(gymnasium.make(ID, scenario="small-v1", max_cycles=7).spec, num_envs=2).horizon == 7
     for wrong in (0, True, 1.5):
         with pytest.raises((TypeError, ValueError), match=r"max_episode_steps must be (in \[1|an integer)"):
             _batch(max_episode_steps=wrong)
 
 
 def test_gymnasiums_wrappers_of_time_and_frames_find_what_they_read() -> None:
-    env = TimeAwareObservation(gymnasium.make(ID), flatten=True)
+    env = TimeAwareObservation(gymnasium.make(ID, scenario="small-v1"), flatten=True)
     seen, _ = env.reset(seed=0)
     assert env.observation_space.contains(seen)
     for name in (ID, "spiral_env/Tuple-v0"):
-        assert gymnasium.make(name).metadata["render_fps"] > 0
+        assert gymnasium.make(name, scenario="small-v1").metadata["render_fps"] > 0
     assert _batch().metadata["render_fps"] > 0
-    assert spiral_env.parallel_env().metadata["render_fps"] > 0
+    assert spiral_env.parallel_env("small-v1").metadata["render_fps"] > 0
 
 
 def test_frames_are_refused_with_the_type_that_stable_baselines3_expects() -> None:
     with pytest.raises(TypeError, match="render_mode must be None or one of ansi, got 'rgb_array'"):
-        gymnasium.make(ID, render_mode="rgb_array")
+        gymnasium.make(ID, scenario="small-v1", render_mode="rgb_array")
 
 
 @pytest.mark.parametrize("homogenize", [True, False])
 def test_the_tuple_view_is_the_parallel_environment(homogenize: bool) -> None:
-    view = gymnasium.make("spiral_env/Tuple-v0", homogenize=homogenize, max_cycles=6)
-    plain = spiral_env.parallel_env(action_mode="discrete", homogenize=homogenize, max_cycles=6)
+    view = gymnasium.make("spiral_env/Tuple-v0", scenario="small-v1", homogenize=homogenize, max_cycles=6)
+    plain = spiral_env.parallel_env("small-v1", action_mode="discrete", homogenize=homogenize, max_cycles=6)
     names = plain.possible_agents
     view.unwrapped.seed(4)
     for seed in (4, None):
@@ -250,7 +253,7 @@ def test_the_tuple_view_is_the_parallel_environment(homogenize: bool) -> None:
 
 
 def test_the_tuple_view_names_a_wrong_number_of_actions() -> None:
-    view = gymnasium.make("spiral_env/Tuple-v0", num_smes=2)
+    view = gymnasium.make("spiral_env/Tuple-v0", scenario="small-v1", num_smes=2)
     view.reset(seed=0)
     with pytest.raises(ValueError, match="action must hold 5 actions, got 4"):
         view.step([0, 0, 0, 0])
@@ -258,7 +261,7 @@ def test_the_tuple_view_names_a_wrong_number_of_actions() -> None:
 
 def test_epymarls_wrapper_finds_what_it_reads() -> None:
     """It makes the id, module first, under its own time limit, pads by ``n`` and ``shape``, seeds, steps with ints."""
-    view = gymnasium.make("spiral_env:spiral_env/Tuple-v0", max_episode_steps=60, scenario="one-month-pool-v0")
+    view = gymnasium.make("spiral_env:spiral_env/Tuple-v0", max_episode_steps=60, scenario="one-month-pool-v1")
     base = view.unwrapped
     assert max(space.n for space in view.action_space) == 3**MAX_LEVERS
     assert len({space.shape for space in view.observation_space}) == 1

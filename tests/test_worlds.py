@@ -29,18 +29,20 @@ def world_seeds(env: Any) -> list[int]:
 
 
 def _batch(split: str | None) -> Any:
-    return spiral_env.vector_env(num_envs=ROWS, split=split)
+    return spiral_env.vector_env("small-v1", num_envs=ROWS, split=split)
 
 
 def _single_role_batch(split: str | None) -> Any:
-    return gymnasium.make_vec(ID, num_envs=ROWS, split=split, vectorization_mode="vector_entry_point")
+    return gymnasium.make_vec(
+        ID, scenario="small-v1", num_envs=ROWS, split=split, vectorization_mode="vector_entry_point"
+    )
 
 
 SINGLE: dict[str, Callable[[str | None], Any]] = {
-    "parallel_env": lambda split: spiral_env.parallel_env(split=split),
-    "env": lambda split: spiral_env.env(split=split),
-    "SingleRole-v0": lambda split: gymnasium.make(ID, split=split),
-    "Tuple-v0": lambda split: TupleEnv(split=split),
+    "parallel_env": lambda split: spiral_env.parallel_env("small-v1", split=split),
+    "env": lambda split: spiral_env.env("small-v1", split=split),
+    "SingleRole-v0": lambda split: gymnasium.make(ID, scenario="small-v1", split=split),
+    "Tuple-v0": lambda split: TupleEnv("small-v1", split=split),
 }
 BATCHES = {"vector_env": _batch, "SingleRole-v0": _single_role_batch}
 
@@ -73,7 +75,9 @@ def test_single_environments_with_consecutive_seeds_share_no_world(name: str, sp
 @pytest.mark.parametrize("split", [None, *SPLITS])
 @pytest.mark.parametrize("mode", ["sync", "vector_entry_point"])
 def test_the_rows_of_gymnasiums_vectors_share_no_world(mode: str, split: str | None) -> None:
-    envs = gymnasium.make_vec(ID, num_envs=ROWS, split=split, vectorization_mode=mode, max_cycles=2)
+    envs = gymnasium.make_vec(
+        ID, scenario="small-v1", num_envs=ROWS, split=split, vectorization_mode=mode, max_cycles=2
+    )
     envs.reset(seed=3)
     found = []
     for _ in range(EPISODES):
@@ -85,7 +89,7 @@ def test_the_rows_of_gymnasiums_vectors_share_no_world(mode: str, split: str | N
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_split_keeps_every_world_in_its_own_range(name: str) -> None:
-    scenario = spiral_env.load_scenario("baseline-v0")
+    scenario = spiral_env.load_scenario("small-v1")
     for split, (low, high) in (("train", scenario.train_seeds), ("held_out", scenario.held_out_seeds)):
         for seed in (0, 5, 2**40):
             assert all(low <= own < high for own in _lived(SINGLE[name](split), seed))
@@ -96,13 +100,13 @@ def test_a_split_keeps_every_world_in_its_own_range(name: str) -> None:
 
 @pytest.mark.parametrize("split", [None, *SPLITS])
 def test_a_row_is_the_single_environment_with_its_seed(split: str | None) -> None:
-    single = [_lived(spiral_env.parallel_env(split=split), seed) for seed in (4, 9)]
-    batch = spiral_env.vector_env(num_envs=2, split=split)
+    single = [_lived(spiral_env.parallel_env("small-v1", split=split), seed) for seed in (4, 9)]
+    batch = spiral_env.vector_env("small-v1", num_envs=2, split=split)
     batch.reset(seed=[4, 9])
     assert world_seeds(batch) == [lived[0] for lived in single]
     batch.reset()
     assert world_seeds(batch) == [lived[1] for lived in single]
-    one = spiral_env.vector_env(num_envs=1, split=split)
+    one = spiral_env.vector_env("small-v1", num_envs=1, split=split)
     assert _lived(one, 4) == single[0]
 
 
@@ -117,7 +121,7 @@ def test_a_compiled_batch_and_single_environments_play_the_same_for_one_seed_a_r
 
 
 def test_without_a_split_the_seed_is_the_worlds_own() -> None:
-    assert _lived(spiral_env.parallel_env(), 5)[0] == 5
+    assert _lived(spiral_env.parallel_env("small-v1"), 5)[0] == 5
     assert _lived(_batch(None), 5)[:ROWS] == list(range(5, 5 + ROWS))
 
 
@@ -141,7 +145,7 @@ def test_seeds_of_rows_are_a_sequence(seed: Any) -> None:
 @pytest.mark.parametrize("name", [*SINGLE, "vector_env"])
 @pytest.mark.parametrize("seed", [True, 1.5, float("nan"), "7", -1, 2**63, 10**4000, np.float64(2), np.arange(10**6)])
 def test_what_is_no_seed_is_one_short_line(name: str, seed: Any) -> None:
-    env = SINGLE[name](None) if name in SINGLE else spiral_env.vector_env(num_envs=2)
+    env = SINGLE[name](None) if name in SINGLE else spiral_env.vector_env("small-v1", num_envs=2)
     with pytest.raises((TypeError, ValueError)) as caught:
         env.reset(seed=seed)
     assert str(caught.value).startswith("seed must be ")
@@ -152,5 +156,5 @@ def test_what_is_no_seed_is_one_short_line(name: str, seed: Any) -> None:
 @pytest.mark.parametrize("split", [True, ["train"], np.array(["train", "held_out"]), "Train", "x" * 10**6])
 def test_what_is_no_split_is_one_short_line(split: Any) -> None:
     with pytest.raises(ValueError, match=r"^split must be None or one of train, held_out, got ") as caught:
-        spiral_env.parallel_env(split=split)
+        spiral_env.parallel_env("small-v1", split=split)
     assert len(str(caught.value)) < 120

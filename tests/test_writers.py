@@ -63,12 +63,12 @@ CONSTANT = "capital_growth"
 # Opening a seat sets a firm's fields (as state.py says), in the seats that closed and nowhere else.
 PER_SEAT = {field.name for field in FIELDS if field.shape[:1] == ("N",)}
 WORLDS = {
-    "baseline": ("baseline-v0", {}),
-    "crunch": ("credit-crunch-v0", {}),
-    "strict": ("strict-privacy-v0", {"collapse_trust": 1.0, "collapse_trust_months": 9.0}),
+    "baseline": ("small-v1", {}),
+    "crunch": ("credit-crunch-v1", {}),
+    "strict": ("strict-privacy-v1", {"collapse_trust": 1.0, "collapse_trust_months": 9.0}),
     # Rare things made frequent, so that every field moves within a few months.
     "eventful": (
-        "log4shell-v0",
+        "log4shell-v1",
         {
             "shock_month": 2.0,
             "arrival_rate": 2.0,
@@ -92,7 +92,7 @@ WORLDS = {
         },
     ),
     "climbing": (
-        "zero-threat-v0",
+        "zero-threat-v1",
         {
             "need_pool": 50.0,
             "need_capital": 50.0,
@@ -104,7 +104,7 @@ WORLDS = {
             "platform_sales": 3000.0,
         },
     ),
-    "broke": ("baseline-v0", {"platform_cash": -2000.0, "treasury_cash": -500.0, "collapse_cash": 0.0}),
+    "broke": ("small-v1", {"platform_cash": -2000.0, "treasury_cash": -500.0, "collapse_cash": 0.0}),
 }
 
 

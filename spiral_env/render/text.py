@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spiral_env.core.ledger import Account
+from spiral_env.metrics import SPENDING_KEYS, spending
 
 __all__ = ["MONTH_COLUMNS", "STAGES", "month_row", "render_text"]
 
@@ -30,6 +31,7 @@ MONTH_COLUMNS: dict[str, str] = {
     "ecosystem_value": "k$",
     "platform_cash": "k$",
     "treasury_cash": "k$",
+    **dict.fromkeys(SPENDING_KEYS, "k$"),
 }
 _TIERS = ("edge", "core", "internal")
 
@@ -58,6 +60,7 @@ def month_row(s: Any) -> dict[str, float | int | str]:
         "ecosystem_value": float(s.ecosystem_value),
         "platform_cash": float(s.balance[Account.PLATFORM]),
         "treasury_cash": float(s.balance[Account.TREASURY]),
+        **spending(s),
     }
 
 

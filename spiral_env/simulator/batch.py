@@ -6,7 +6,7 @@ import numpy as np
 
 from spiral_env.core._jit import entry_point
 from spiral_env.core.rng import Stream, uniform
-from spiral_env.simulator.month import advance, observe, rewards, summarise, workspace
+from spiral_env.simulator.month import advance, observe, rewards, spending, summarise, workspace
 from spiral_env.simulator.reset import open_episode
 
 __all__ = ["decode_rows", "draw_rows", "observe_rows", "open_rows", "step_rows"]
@@ -52,12 +52,12 @@ def decode_rows(levels, top, places, efforts):
 
 
 @entry_point
-def step_rows(states, params, actions, mode, realised, order, vectors, scalars, summary, observed, start, stop):
+def step_rows(states, params, actions, mode, realised, order, vectors, scalars, spent, summary, observed, start, stop):
     """Advance the rows ``start:stop`` that are not done by one month.
 
-    ``actions`` [E, 3 + N, L] efforts; ``vectors`` [E, 3 + N, 3] k$ and ``scalars`` [E, 3 + N] are written
-    (zero for a row that was already done), ``summary`` [E, 4] as in ``SUMMARY``, and the observations where
-    ``observed`` (see ``observe_rows``) is not empty.
+    ``actions`` [E, 3 + N, L] efforts; ``vectors`` [E, 3 + N, 3] k$, ``scalars`` [E, 3 + N] and ``spent`` [E, 3 + N, 2] k$
+    are written (zero for a row that was already done), ``summary`` [E, 4] as in ``SUMMARY``, and the observations
+    where ``observed`` (see ``observe_rows``) is not empty.
     """
     scratch = workspace(states[0])
     for e in range(start, stop):
@@ -65,9 +65,11 @@ def step_rows(states, params, actions, mode, realised, order, vectors, scalars, 
         if s.done == 1:
             vectors[e] = 0.0
             scalars[e] = 0.0
+            spent[e] = 0.0
             continue
         advance(s, p, actions[e], order, scratch)
         rewards(s, p, mode, realised, vectors[e], scalars[e])
+        spending(s, spent[e])
         summarise(s, summary[e])
         if observed.shape[0] > 0:
             observe(s, p, observed, e, states.shape[0])

@@ -55,11 +55,12 @@ class Engine:
     Attributes:
         states: records, shape ``[E]``.
         params: parameter records, shape ``[E]``.
-        first_row: ``summary``, ``scalars`` and flat ``vectors`` of row 0.
+        first_row: ``summary``, ``scalars``, flat ``vectors`` and flat ``spent`` of row 0.
         observations: role -> float32 ``[E, A, O]``, each a contiguous part of ``observed``.
         observed: float32 ``[E W]``.
         vectors: float64 ``[E, 3 + N, 3]`` (security, cost, value) in k$.
         scalars: float64 ``[E, 3 + N]``.
+        spent: float64 ``[E, 3 + N, 2]``, what the levers of each agent asked for and what was paid, in k$.
         summary: float64 ``[E, 4]``, in the order of ``spiral_env.simulator.month.SUMMARY``.
     """
 
@@ -80,6 +81,7 @@ class Engine:
         self._ranges = _range_rows(world.ranges)
         self.vectors = np.zeros((num_envs, self.num_agents, 3))
         self.scalars = np.zeros((num_envs, self.num_agents))
+        self.spent = np.zeros((num_envs, self.num_agents, 2))
         self.summary = np.zeros((num_envs, len(SUMMARY)))
         self._agents = {"it": 1, "business": 1, "finance": 1, "sme": world.num_smes}
         width = sum(self._agents[role] * len(FEATURES[role]) for role in ROLES)
@@ -101,7 +103,7 @@ class Engine:
             size = int(np.prod(shape))
             self.observations[role] = self.observed[at : at + size].reshape(shape)
             at += size
-        self.first_row = (self.summary[0], self.scalars[0], self.vectors[0].reshape(-1))
+        self.first_row = (self.summary[0], self.scalars[0], self.vectors[0].reshape(-1), self.spent[0].reshape(-1))
 
     def __getstate__(self) -> dict[str, object]:
         """All but views, which an unpickled or copied engine makes anew."""
@@ -137,6 +139,7 @@ class Engine:
         self._run(open_rows, self.states, self.params, self.world.law, seeds, chosen, smes, cycles)
         self.scalars[chosen] = 0.0
         self.vectors[chosen] = 0.0
+        self.spent[chosen] = 0.0
         self.observe(chosen)
 
     def places(self, role: str, width: int | None = None) -> np.ndarray:
@@ -161,6 +164,7 @@ class Engine:
             order,
             self.vectors,
             self.scalars,
+            self.spent,
             self.summary,
             self.observed if observe else _NOTHING,
         )

@@ -22,7 +22,18 @@ from spiral_env.stages.value_addition import cybersecurity as add_security
 from spiral_env.stages.value_addition import digital_commerce as add_commerce
 from spiral_env.stages.value_addition import finance as add_finance
 
-__all__ = ["MIXED", "SELFISH", "COOPERATIVE", "SUMMARY", "advance", "observe", "rewards", "summarise", "workspace"]
+__all__ = [
+    "MIXED",
+    "SELFISH",
+    "COOPERATIVE",
+    "SUMMARY",
+    "advance",
+    "observe",
+    "rewards",
+    "spending",
+    "summarise",
+    "workspace",
+]
 
 MIXED, SELFISH, COOPERATIVE = 0, 1, 2
 SUMMARY = ("done", "collapsed", "spiral_height", "ecosystem_value")
@@ -207,6 +218,16 @@ def _tally_rewards(s, vectors, scalars):
     for a in range(3, 3 + s.num_smes):
         s.sums[Sum.PAYOFF_SME] += (vectors[a, 0] + vectors[a, 1] + vectors[a, 2]) / s.num_smes
         s.sums[Sum.RETURN_SME] += scalars[a] / s.num_smes
+
+
+@kernel
+def spending(s, out):
+    """Write what the levers of every agent asked for and what was paid for them, [3 + N, 2] in k$."""
+    out[0, 0], out[0, 1] = s.it_asked, s.it_cost
+    out[1, 0], out[1, 1] = s.business_asked, s.business_cost
+    out[2, 0], out[2, 1] = s.finance_asked, s.finance_cost
+    for i in range(s.num_smes):
+        out[3 + i, 0], out[3 + i, 1] = s.sme_asked[i], s.sme_cost[i]
 
 
 @kernel

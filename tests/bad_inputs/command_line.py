@@ -44,8 +44,8 @@ NEEDED: dict[str, list[str]] = {
     "calibrate": ["--episodes", "2"],
     "bench": ["--only", "nothing"],
     "scenarios list": [],
-    "scenarios show": ["baseline-v0"],
-    "scenarios validate": ["baseline-v0"],
+    "scenarios show": ["small-v1"],
+    "scenarios validate": ["small-v1"],
 }
 # These need more than a test can have at hand: the line may name what else is wrong.
 ALSO_WRONG = {"game": ("empty",), "bench": ("nothing",), "evaluate": ("policy",)}
@@ -88,13 +88,13 @@ def prepare(folder: Path) -> None:
     Path("loop-a.toml").write_text('extends = "loop-b.toml"\n')
     Path("loop-b.toml").write_text('extends = "loop-a.toml"\n')
     Path("itself.toml").write_text('extends = "itself.toml"\n')
-    world = 'extends = "baseline-v0"\nid = "bad-v0"\ntitle = "Bad"\n'
+    world = 'extends = "small-v1"\nid = "bad-v0"\ntitle = "Bad"\n'
     for name, rest in WRONG_WORLDS.items():
         Path(name).write_text(world + rest)
     for name, rest in WRONG_CONFIGS.items():
         Path(name).write_text(rest)
     for k in range(1500):
-        parent = "baseline-v0" if k == 0 else f"chain-{k - 1}.toml"
+        parent = "small-v1" if k == 0 else f"chain-{k - 1}.toml"
         Path(f"chain-{k}.toml").write_text(f'extends = "{parent}"\n')
     Path("policy-text").mkdir()
     Path("policy-text/policy.json").write_text("no json")
@@ -170,7 +170,7 @@ WRITTEN = (
     Case(("rollout", "--sed", "1"), ("--seed",)),
     Case(("rollout", "--seed"), ("--seed",)),
     Case(("rollout", "--seed", "1", "2"), ("2",)),
-    Case(("rollout", "baseline-v0"), ("baseline-v0",)),
+    Case(("rollout", "small-v1"), ("small-v1",)),
     Case(("rollout", "--json=yes"), ("--json",)),
     Case(("rollout", "-x"), ("-x",)),
     Case(("rollout", "--out", "months.txt"), (".csv",)),
@@ -209,8 +209,8 @@ WRITTEN = (
     Case(("plot", "nowhere"), ("nowhere",)),
     Case(("plot", "folder"), ("folder",)),
     Case(("plot", "file"), ("file",)),
-    Case(("calibrate", "--scenario", "zero-threat-v0", "--episodes", "2"), ("attacks",)),
-    Case(("calibrate", "--write", "--scenario", "large-v0"), ("write",)),
+    Case(("calibrate", "--scenario", "zero-threat-v1", "--episodes", "2"), ("attacks",)),
+    Case(("calibrate", "--write", "--scenario", "large-v1"), ("write",)),
     Case(("calibrate", "--episodes", "4000000000"), ("episodes",)),
     Case(("calibrate", "--episodes", "1"), ("episodes",)),
     Case(("bench", "--only", "speed"), ("speed",)),

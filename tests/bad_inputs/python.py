@@ -54,7 +54,7 @@ NO_FLAG = (0, 1, 1.0, "yes", "", "True", [], {}, object(), np.array([True, False
 COUNT = (0, *FAR, *NO_COUNT)
 
 OPTIONS: dict[str, tuple[Any, ...]] = {
-    "scenario": (None, 5, True, NAN, b"baseline-v0", [], {}, "", "nope", "nope.toml", "a\0b.toml", "x" * 5000),
+    "scenario": (None, 5, True, NAN, b"small-v1", [], {}, "", "nope", "nope.toml", "a\0b.toml", "x" * 5000),
     "num_smes": (513, *(x for x in COUNT if x is not None)),
     "max_cycles": (601, *(x for x in COUNT if x is not None)),
     "action_mode": (None, *NO_WORD),
@@ -239,7 +239,7 @@ def snapshots() -> Iterator[Case]:
                 yield Case(f"{name}.restore({part}={_shown(value)})", call, "")
         maker = MAKERS[name][0]
         rows = {"num_envs": 2} if name == "vector_env" else {}
-        for options in ({"num_smes": 7}, {"num_smes": 9}, {"max_cycles": 12}, {"scenario": "strict-privacy-v0"}):
+        for options in ({"num_smes": 7}, {"num_smes": 9}, {"max_cycles": 12}, {"scenario": "strict-privacy-v1"}):
             other = maker(**rows, **options)
             other.reset(seed=1)
             yield Case(f"{name}.restore(of {options})", partial(env.restore, other.snapshot()), "")
@@ -289,13 +289,13 @@ def worlds() -> Iterator[Case]:
     for value in OPTIONS["scenario"]:
         yield Case(f"load_scenario({_shown(value)})", partial(load_scenario, value), "scenario")
     for name in ("nope", "", None, 5, "x" * 5000):
-        yield Case(f"Scenario.value({_shown(name)})", partial(load_scenario("baseline-v0").value, name), "params")
+        yield Case(f"Scenario.value({_shown(name)})", partial(load_scenario("small-v1").value, name), "params")
 
 
 def evaluations() -> Iterator[Case]:
     """Evaluations and calibrations that cannot be."""
     team = {role: StatusQuo(role) for role in ("it", "business", "finance", "sme")}
-    play = partial(run_episodes, "baseline-v0", team)
+    play = partial(run_episodes, "small-v1", team)
     for value in COUNT:
         yield Case(f"run_episodes(episodes={_shown(value)})", partial(play, value), "episodes")
         yield Case(f"run_episodes(num_envs={_shown(value)})", partial(play, 1, num_envs=value), "num_envs")
@@ -306,10 +306,10 @@ def evaluations() -> Iterator[Case]:
     for value in (-1, NAN, "0", True, None):
         yield Case(f"solve(seed={_shown(value)})", partial(calibration.solve, seed=value), "seed")
     for value in (None, 5, {}, [], {"it": StatusQuo("it")}, {**team, "it": 5}, {**team, "nope": StatusQuo("it")}):
-        yield Case(f"run_episodes({_shown(value)})", partial(run_episodes, "baseline-v0", value, 1), "")
+        yield Case(f"run_episodes({_shown(value)})", partial(run_episodes, "small-v1", value, 1), "")
     few = Scenario(**WORLD, held_out_seeds=(0, 5))
     yield Case("run_episodes(episodes of few seeds)", partial(run_episodes, few, team, 6), "held_out_seeds")
-    yield Case("solve(zero-threat-v0)", partial(calibration.solve, "zero-threat-v0", 2), "attacks")
+    yield Case("solve(zero-threat-v1)", partial(calibration.solve, "zero-threat-v1", 2), "attacks")
 
 
 GROUPS = (constructions, resets, steps, names, snapshots, worlds, evaluations)
@@ -364,7 +364,7 @@ def unusual() -> Iterator[Case]:
             {"split": np.str_("train")},
             {"num_smes": 512},
         ),
-        *({"scenario": load_scenario("procedural-v0")}, {"render_mode": "ansi"}, {"reward_mode": np.str_("selfish")}),
+        *({"scenario": load_scenario("procedural-v1")}, {"render_mode": "ansi"}, {"reward_mode": np.str_("selfish")}),
     ):
         yield Case(f"parallel_env({options})", partial(spiral_env.parallel_env, **options), "")
     for options in (

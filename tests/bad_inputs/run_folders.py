@@ -186,8 +186,8 @@ _LOGS = {
     "endless seconds": "HEADER\n1,660,inf,,,,,,,,,,\n",
 }
 _WORLDS = {
-    "another world": 'extends = "zero-threat-v0"\nid = "baseline-v0"\ntitle = "Baseline"\n',
-    "more SMEs": 'extends = "baseline-v0"\nid = "baseline-v0"\ntitle = "Baseline"\nnum_smes = 12\n',
+    "another world": 'extends = "zero-threat-v1"\nid = "small-v1"\ntitle = "Baseline"\n',
+    "more SMEs": 'extends = "small-v1"\nid = "small-v1"\ntitle = "Baseline"\nnum_smes = 12\n',
     "no world": "num_smes = 4\n",
     "no TOML": "= 3\n",
     "tables 10,000 deep": f"x = {'[' * 10_000}",

@@ -81,7 +81,7 @@ def replay(seed: int, actions: Sequence[Any], episode: int = 0, **options: Any) 
     ``actions`` is a sequence of months: a dictionary agent -> action, or an array ``[A, ...]`` in ``possible_agents``
     order.
     """
-    env = spiral_env.parallel_env(**({"scenario": "baseline-v0"} | options))
+    env = spiral_env.parallel_env(**({"scenario": "small-v1"} | options))
     env.reset(seed=seed)
     for _ in range(episode):
         env.reset()

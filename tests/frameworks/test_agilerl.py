@@ -50,14 +50,14 @@ def test_the_example_trains(record: Record, ran: Ran) -> None:
 def test_no_two_rows_or_episodes_of_any_copy_share_a_world(split: str, ran: Ran) -> None:
     with worlds_opened() as opened:
         for seed in (1, 2, None):
-            env = AgileVecEnv(num_envs=4, split=split, max_cycles=3)
+            env = AgileVecEnv("small-v1", num_envs=4, split=split, max_cycles=3)
             _months(env, ran.names["population"][0], 7, seed=seed)
             ran.names["population"][0].test(env, loop=2)
     all_distinct(opened, split, 3 * 4 * 6)
 
 
 def test_infos_hold_the_outcome_of_the_rows_that_ended(ran: Ran) -> None:
-    env = AgileVecEnv(num_envs=2, max_cycles=3)
+    env = AgileVecEnv("small-v1", num_envs=2, max_cycles=3)
     _, returned = _months(env, ran.names["population"][0], 3)
     assert returned[1][4] == {name: {} for name in env.agents}
     info = returned[2][4]["sme_3"]
@@ -72,7 +72,7 @@ def _outcome_of(row: dict[str, str], kind: str = "mean_") -> dict[str, float]:
 
 def test_agilerls_csv_shows_the_outcome_of_the_episodes_of_training(tmp_path: Path, ran: Ran) -> None:
     """Of all of them: the last step of a block is an episode's last, and no action is asked for after it."""
-    env = AgileVecEnv(num_envs=2, max_cycles=10)
+    env = AgileVecEnv("small-v1", num_envs=2, max_cycles=10)
     spaces = ran.names["spaces"]
     agents = [LoggedIPPO(**spaces, agent_ids=env.agents, index=k, batch_size=20, learn_step=20) for k in range(2)]
     # As a tournament makes them: the metrics of a clone are new.
@@ -97,7 +97,7 @@ def test_agilerls_csv_shows_the_outcome_of_the_episodes_of_training(tmp_path: Pa
 
 
 def test_a_row_is_paid_what_our_environment_pays(record: Record, ran: Ran) -> None:
-    env = AgileVecEnv(num_envs=3, max_cycles=30)
+    env = AgileVecEnv("small-v1", num_envs=3, max_cycles=30)
     acted, returned = _months(env, ran.names["population"][0], 30, seed=5)
     own = [{name: x[2] for name, x in month.items()} for month in acted]
     paid = [[rewards[name][2] for name in env.agents] for _, rewards, *_ in returned]
@@ -105,7 +105,10 @@ def test_a_row_is_paid_what_our_environment_pays(record: Record, ran: Ran) -> No
 
 
 def test_the_batch_is_agilerls_own_vector_of_one(ran: Ran) -> None:
-    ours, theirs = AgileVecEnv(max_cycles=4), PzDummyVecEnv(spiral_env.parallel_env(max_cycles=4, split="train"))
+    ours, theirs = (
+        AgileVecEnv("small-v1", max_cycles=4),
+        PzDummyVecEnv(spiral_env.parallel_env("small-v1", max_cycles=4, split="train")),
+    )
     assert ours.possible_agents == theirs.possible_agents
     assert ours._action_spaces == theirs._action_spaces
     acted, ours_returned = _months(ours, ran.names["population"][0], 10, seed=3)
@@ -119,7 +122,7 @@ def test_the_batch_is_agilerls_own_vector_of_one(ran: Ran) -> None:
 
 def test_speed(record: Record, ran: Ran, tmp_path: Path) -> None:
     agent = ran.names["population"][0]
-    batched, usual = AgileVecEnv(num_envs=16), AsyncPettingZooVecEnv([spiral_env.parallel_env] * 16)
+    batched, usual = AgileVecEnv("small-v1", num_envs=16), AsyncPettingZooVecEnv([spiral_env.parallel_env] * 16)
 
     def route(env: Any) -> Callable[[], int]:
         return lambda: len(_months(env, agent, 20)[0]) * 16 * 11

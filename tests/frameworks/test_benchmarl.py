@@ -59,7 +59,7 @@ def _experiment(
     config.off_policy_n_optimizer_steps, config.off_policy_memory_size = 4, 1000
     kept = _Keep()
     made = Experiment(
-        task=SpiralTask("baseline-v0", **options),
+        task=SpiralTask("small-v1", **options),
         algorithm_config=algorithm.get_from_yaml(),
         model_config=MlpConfig.get_from_yaml(),
         seed=3,
@@ -149,7 +149,7 @@ def test_benchmarls_csv_shows_the_outcomes_of_training_and_of_evaluation(tmp_pat
 
 def test_the_task_refuses_an_action_mode() -> None:
     with pytest.raises(ValueError, match="action_mode must be left to the algorithm, got 'discrete'"):
-        SpiralTask("baseline-v0", action_mode="discrete")
+        SpiralTask("small-v1", action_mode="discrete")
 
 
 class _PettingZooTask(SpiralTask):
@@ -158,7 +158,7 @@ class _PettingZooTask(SpiralTask):
     def get_env_fun(self, num_envs: int, continuous_actions: bool, seed: int | None, device: Any) -> Any:
         mode = "continuous" if continuous_actions else "discrete"
         return lambda: SerialEnv(
-            num_envs, lambda: PettingZooWrapper(spiral_env.parallel_env("baseline-v0", action_mode=mode))
+            num_envs, lambda: PettingZooWrapper(spiral_env.parallel_env("small-v1", action_mode=mode))
         )
 
 
@@ -173,7 +173,7 @@ def _rollout(env: EnvBase, policy: Any, months: int) -> Any:
 
 def test_the_batched_task_is_five_times_faster_than_pettingzoo_wrappers(record: Record, tmp_path: Path) -> None:
     experiment, _ = _experiment(IppoConfig, tmp_path)
-    makers = {"batched": SpiralTask("baseline-v0"), "pettingzoo": _PettingZooTask("baseline-v0")}
+    makers = {"batched": SpiralTask("small-v1"), "pettingzoo": _PettingZooTask("small-v1")}
     counts = {"batched": (64, 60), "pettingzoo": (10, 20)}
     routes = {
         f"{name}, {counts[name][0]}": _rollout(

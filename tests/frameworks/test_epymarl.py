@@ -55,10 +55,10 @@ def test_its_wrapper_is_paid_what_our_environment_pays(record: Record) -> None:
 
 def test_its_parallel_environments_share_no_world_and_keep_to_their_split() -> None:
     """EPyMARL seeds them one apart."""
-    scenario = spiral_env.load_scenario("baseline-v0")
+    scenario = spiral_env.load_scenario("small-v1")
     worlds = []
     for seed in range(1, 9):
-        env = TupleEnv(split="train", max_cycles=2)
+        env = TupleEnv("small-v1", split="train", max_cycles=2)
         env.seed(seed)
         for _ in range(2):
             env.reset()

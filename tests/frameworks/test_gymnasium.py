@@ -36,7 +36,7 @@ def _ran() -> Ran:
 def test_the_example_trains_and_a_row_is_paid_what_our_environment_pays(record: Record) -> None:
     ran = _ran()
     record.trained(ran.before, ran.after)
-    envs = gymnasium.make_vec(ID, num_envs=3, vectorization_mode="vector_entry_point")
+    envs = gymnasium.make_vec(ID, scenario="small-v1", num_envs=3, vectorization_mode="vector_entry_point")
     acted, paid = _play(envs, ran.names["policy"], 30, seed=5)
     others = [STATUS_QUO[role] for role in ("business", "finance", *["sme"] * 8)]
     joint = [np.array([month[1] / 2.0, *others]) for month in acted]
@@ -44,7 +44,7 @@ def test_the_example_trains_and_a_row_is_paid_what_our_environment_pays(record: 
 
 
 def test_gymnasiums_statistics_of_episodes_are_right() -> None:
-    envs = RecordEpisodeStatistics(gymnasium.make_vec(ID, num_envs=2, max_cycles=4))
+    envs = RecordEpisodeStatistics(gymnasium.make_vec(ID, scenario="small-v1", num_envs=2, max_cycles=4))
     envs.reset(seed=0)
     sums = np.zeros(2)
     for _ in range(4):
@@ -58,7 +58,7 @@ def test_gymnasiums_statistics_of_episodes_are_right() -> None:
 @pytest.mark.parametrize("mode", ["sync", "async", "vector_entry_point"])
 @pytest.mark.parametrize("split", [None, "train", "held_out"])
 def test_no_two_rows_or_episodes_share_a_world(mode: str, split: str | None) -> None:
-    envs = gymnasium.make_vec(ID, num_envs=8, vectorization_mode=mode, split=split, max_cycles=2)
+    envs = gymnasium.make_vec(ID, scenario="small-v1", num_envs=8, vectorization_mode=mode, split=split, max_cycles=2)
     openings = [*envs.reset(seed=4)[0].copy(), *envs.reset()[0].copy()]
     envs.close()
     assert len({opening.tobytes() for opening in openings}) == 16
@@ -66,8 +66,8 @@ def test_no_two_rows_or_episodes_share_a_world(mode: str, split: str | None) -> 
 
 def test_speed(record: Record) -> None:
     policy = _ran().names["policy"]
-    batched = gymnasium.make_vec(ID, num_envs=64, vectorization_mode="vector_entry_point")
-    usual = gymnasium.make_vec(ID, num_envs=64, vectorization_mode="sync")
+    batched = gymnasium.make_vec(ID, scenario="small-v1", num_envs=64, vectorization_mode="vector_entry_point")
+    usual = gymnasium.make_vec(ID, scenario="small-v1", num_envs=64, vectorization_mode="sync")
 
     def route(envs: Any) -> Callable[[], int]:
         return lambda: _play(envs, policy, 30)[1].size

@@ -29,9 +29,9 @@ def test_the_example_trains(record: Record) -> None:
 
 
 def test_its_wrapper_weighs_the_vectors_that_our_environment_pays(record: Record) -> None:
-    ours = spiral_env.parallel_env(split="train")
+    ours = spiral_env.parallel_env("small-v1", split="train")
     own = {agent: np.array([0.2, 0.3, 0.5]) + k for k, agent in enumerate(ours.possible_agents)}
-    env = LinearizeReward(mo_parallel_env(), own)
+    env = LinearizeReward(mo_parallel_env("small-v1"), own)
     env.reset(seed=5)
     ours.reset(seed=5)
     theirs, expected = [], []
@@ -51,7 +51,7 @@ def test_momaland_accepts_the_turn_based_and_the_parallel_environment(mode: str)
     assert isinstance(mo_env().unwrapped, MOParallelEnv)
     assert isinstance(mo_env().env, MOAECEnv)
     api_test(mo_env(action_mode=mode), 150)
-    env = mo_parallel_env(action_mode=mode)
+    env = mo_parallel_env("small-v1", action_mode=mode)
     env.reset(seed=0)
     _, rewards, *_ = env.step({agent: env.action_space(agent).sample() for agent in env.agents})
     for agent, reward in rewards.items():
@@ -60,38 +60,38 @@ def test_momaland_accepts_the_turn_based_and_the_parallel_environment(mode: str)
 
 
 def test_episodes_are_of_their_split_and_their_last_infos_hold_outcomes() -> None:
-    scenario = spiral_env.load_scenario("baseline-v0")
+    scenario = spiral_env.load_scenario("small-v1")
     for split, (low, high) in (("train", scenario.train_seeds), ("held_out", scenario.held_out_seeds)):
         worlds = []
         for seed in range(16):
-            env = mo_parallel_env(split=split, max_cycles=2)
+            env = mo_parallel_env("small-v1", split=split, max_cycles=2)
             for chosen in (seed, None):
                 env.reset(seed=chosen)
                 worlds.append(int(env.engine.states["seed"][0]))
         assert len(set(worlds)) == 32
         assert all(low <= own < high for own in worlds)
-    assert mo_parallel_env().split == "train"
+    assert mo_parallel_env("small-v1").split == "train"
     for month in range(2):
         *_, infos = env.step(_actions(env, month))
     assert infos["it_0"]["outcome_ecosystem_value"] == env.metrics()["ecosystem_value"]
 
 
 def test_a_reward_space_has_the_three_objectives() -> None:
-    env = mo_parallel_env(num_smes=2)
+    env = mo_parallel_env("small-v1", num_smes=2)
     assert {agent: env.reward_space(agent).shape for agent in env.possible_agents} == dict.fromkeys(
         ["it_0", "business_0", "finance_0", "sme_0", "sme_1"], (3,)
     )
 
 
 def test_the_parallel_wrappers_work() -> None:
-    env: Any = mo_parallel_env(action_mode="discrete", homogenize=True)
+    env: Any = mo_parallel_env("small-v1", action_mode="discrete", homogenize=True)
     for agent in env.possible_agents:
         for objective in range(3):
             env = NormalizeReward(env, agent, objective)
     env.reset(seed=1)
     _, rewards, *_ = env.step(dict.fromkeys(env.agents, 121))
     assert all(np.isfinite(x).all() for x in rewards.values())
-    plain = mo_parallel_env(action_mode="discrete", homogenize=True)
+    plain = mo_parallel_env("small-v1", action_mode="discrete", homogenize=True)
     central = CentraliseAgent(plain)
     seen, _ = central.reset(seed=1)
     assert seen.shape == central.observation_space.shape
@@ -101,7 +101,8 @@ def test_the_parallel_wrappers_work() -> None:
 
 def test_speed(record: Record) -> None:
     env = LinearizeReward(
-        mo_parallel_env(homogenize=True), dict.fromkeys(mo_parallel_env().possible_agents, np.ones(3))
+        mo_parallel_env("small-v1", homogenize=True),
+        dict.fromkeys(mo_parallel_env("small-v1").possible_agents, np.ones(3)),
     )
     names = run_example("momaland", weights=lambda names: names["policy"]).names
 

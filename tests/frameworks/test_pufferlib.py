@@ -49,7 +49,7 @@ def test_the_example_trains(record: Record, ran: Ran) -> None:
 
 
 def test_a_row_is_paid_what_our_environment_pays(record: Record, ran: Ran) -> None:
-    env = BatchedPufferEnv(num_envs=3, split=None)
+    env = BatchedPufferEnv("small-v1", num_envs=3, split=None)
     acted, paid = _play(env, ran.names["policy"], 30, seed=5)
     own = slice(2 * AGENTS, 3 * AGENTS)
     record.same_returns([x[own] for x in paid], replay(7, [x[own] for x in acted], homogenize=True))
@@ -91,7 +91,7 @@ def test_the_batch_is_pufferlibs_own_emulation() -> None:
 
 
 def test_speed(record: Record, ran: Ran) -> None:
-    batched, emulated = BatchedPufferEnv(num_envs=16), _emulated(16)
+    batched, emulated = BatchedPufferEnv("small-v1", num_envs=16), _emulated(16)
 
     def route(env: Any) -> Callable[[], int]:
         return lambda: len(_play(env, ran.names["policy"], 20)[0]) * 16 * AGENTS

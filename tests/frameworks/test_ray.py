@@ -51,7 +51,7 @@ def test_the_example_trains_and_its_evaluation_equals_the_local_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = run_example("ray").names
-    local = run_episodes("baseline-v0", names["team"], 128)
+    local = run_episodes("small-v1", names["team"], 128)
     spread = names["table"]
     assert all(np.array_equal(spread.metrics[k], x, equal_nan=True) for k, x in local.metrics.items())
     assert all(np.array_equal(spread.lever_use[role], x) for role, x in local.lever_use.items())

@@ -29,13 +29,13 @@ from spiral_env.scenarios.seeds import row_seeds
 FRAMEWORK = {"title": "RLlib", "package": "ray", "adapter": "spiral_env.adapters.rllib"}
 SEED = 5
 STARTS = row_seeds(SEED, 3, "train")
-AGENTS = spiral_env.parallel_env().possible_agents
+AGENTS = spiral_env.parallel_env("small-v1").possible_agents
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     ray.init("local", num_cpus=2, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
-    register_env("spiral", lambda _: ParallelPettingZooEnv(spiral_env.parallel_env("baseline-v0")))
+    register_env("spiral", lambda _: ParallelPettingZooEnv(spiral_env.parallel_env("small-v1")))
     yield
     ray.shutdown()
 
@@ -45,7 +45,7 @@ def _config(**options: Any) -> PPOConfig:
 
 
 def _batched(num_envs: int, months: int = 30, **options: Any) -> PPOConfig:
-    config = _config().environment(SpiralBatch, env_config={"scenario": "baseline-v0", **options})
+    config = _config().environment(SpiralBatch, env_config={"scenario": "small-v1", **options})
     return config.env_runners(
         env_runner_cls=SpiralEnvRunner,
         num_env_runners=0,
@@ -115,7 +115,7 @@ def test_cut_episodes_go_on_and_end_with_what_was_seen_last(cluster: None) -> No
         whole[row] = [chunk for chunk in chunks if chunk.id_ == name]
         assert [chunk.env_t_started for chunk in whole[row]] == [0, 7, 14]
         assert [(chunk.is_truncated, len(chunk)) for chunk in whole[row]] == [(False, 7), (False, 7), (True, 6)]
-        env = spiral_env.parallel_env(max_cycles=20, split="train")
+        env = spiral_env.parallel_env("small-v1", max_cycles=20, split="train")
         seen, _ = env.reset(seed=STARTS[row])
         for chunk in whole[row]:
             for t, month in enumerate(_done(chunk)):
@@ -278,7 +278,7 @@ def test_the_callback_of_a_new_environment_is_called(cluster: None) -> None:
     seen: list[Any] = []
     note = lambda *, env, env_context, **_: seen.append((type(env), dict(env_context)))  # noqa: E731
     _runner(_batched(1).callbacks(on_environment_created=note))
-    assert seen == [(SpiralBatch, {"scenario": "baseline-v0"})]
+    assert seen == [(SpiralBatch, {"scenario": "small-v1"})]
 
 
 def test_outcomes_reach_the_csv_that_tune_writes(cluster: None, tmp_path: Path) -> None:

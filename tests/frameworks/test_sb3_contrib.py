@@ -27,7 +27,7 @@ def test_the_example_trains(record: Record) -> None:
 
 
 def test_rewards_of_a_recurrent_policy_equal_ours(record: Record) -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=2)
+    env = SharedVecEnv("small-v1", num_envs=2)
     model = RecurrentPPO("MlpLstmPolicy", env, n_steps=8, batch_size=88, seed=11, device="cpu")
     observations, memory, actions, rewards = env.reset(), None, [], []
     starts = np.ones(env.num_envs, dtype=np.bool_)
@@ -44,8 +44,10 @@ def test_rewards_of_a_recurrent_policy_equal_ours(record: Record) -> None:
 
 
 def test_a_recurrent_policy_is_scored_by_teams() -> None:
-    model = RecurrentPPO("MlpLstmPolicy", SharedVecEnv(num_envs=1), n_steps=8, batch_size=88, seed=1, device="cpu")
-    env = VecMonitor(TeamVecEnv(num_envs=3, max_cycles=4))
+    model = RecurrentPPO(
+        "MlpLstmPolicy", SharedVecEnv("small-v1", num_envs=1), n_steps=8, batch_size=88, seed=1, device="cpu"
+    )
+    env = VecMonitor(TeamVecEnv("small-v1", num_envs=3, max_cycles=4))
     returns, lengths = evaluate_policy(PerAgent(model), env, 3, return_episode_rewards=True)
     assert lengths == [4, 4, 4]
     assert len(set(returns)) == 3
@@ -66,7 +68,7 @@ def test_a_recurrent_policy_is_scored_by_teams() -> None:
 def test_algorithms_for_every_action_mode_train(
     algorithm: Any, action_mode: str, months: int, options: dict[str, Any], record: Record
 ) -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=2, action_mode=action_mode)
+    env = SharedVecEnv("small-v1", num_envs=2, action_mode=action_mode)
     model = algorithm(env=env, seed=1, device="cpu", **({"policy": "MlpPolicy"} | options))
     before = weights_of(model.policy)
     model.learn(months * env.num_envs)
@@ -74,7 +76,7 @@ def test_algorithms_for_every_action_mode_train(
 
 
 def test_random_search_trains(record: Record) -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=1, action_mode="continuous")
+    env = SharedVecEnv("small-v1", num_envs=1, action_mode="continuous")
     model = ARS("MlpPolicy", env, n_delta=2, n_eval_episodes=11, seed=1, device="cpu")
     before = weights_of(model.policy)
     model.learn(4 * 11 * env.batch.max_cycles)
@@ -82,7 +84,7 @@ def test_random_search_trains(record: Record) -> None:
 
 
 def test_there_are_no_masks_to_learn_with() -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=2)
+    env = SharedVecEnv("small-v1", num_envs=2)
     model = MaskablePPO("MlpPolicy", env, n_steps=8, batch_size=88, seed=1, device="cpu")
     with pytest.raises(ValueError, match="does not support action masking"):
         model.learn(8 * env.num_envs)
@@ -92,7 +94,7 @@ def test_there_are_no_masks_to_learn_with() -> None:
 
 
 def test_the_speed_of_a_recurrent_rollout(record: Record) -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=64)
+    env = SharedVecEnv("small-v1", num_envs=64)
     model = RecurrentPPO("MlpLstmPolicy", env, n_steps=20, batch_size=704, device="cpu")
     _, callback = model._setup_learn(1)
 

@@ -42,7 +42,7 @@ def test_skrls_logger_shows_the_outcome_of_training_and_of_evaluation(ran: Ran) 
 
 
 def test_infos_hold_an_outcome_in_the_step_that_ends_an_episode_alone() -> None:
-    env = SkrlEnv(max_cycles=2)
+    env = SkrlEnv("small-v1", max_cycles=2)
     env.reset(seed=1)
     actions = {agent: env.action_space(agent).sample() for agent in env.possible_agents}
     assert "episode" not in env.step(actions)[-1]
@@ -53,7 +53,7 @@ def test_infos_hold_an_outcome_in_the_step_that_ends_an_episode_alone() -> None:
 
 
 def test_a_default_gaussian_policy_lives_through_an_episode() -> None:
-    env = wrap_env(SkrlEnv(action_mode="continuous", max_cycles=5), wrapper="pettingzoo")
+    env = wrap_env(SkrlEnv("small-v1", action_mode="continuous", max_cycles=5), wrapper="pettingzoo")
     layers = [{"name": "net", "input": "OBSERVATIONS", "layers": [8], "activations": "tanh"}]
     policies = {
         name: gaussian_model(
@@ -80,7 +80,7 @@ def test_a_default_gaussian_policy_lives_through_an_episode() -> None:
 def test_its_team_is_paid_what_ours_is(record: Record, ran: Ran) -> None:
     team = ran.names["team"]
     set_seed(5)
-    env = wrap_env(spiral_env.parallel_env("baseline-v0"), wrapper="pettingzoo")
+    env = wrap_env(spiral_env.parallel_env("small-v1"), wrapper="pettingzoo")
     months: list[dict[str, np.ndarray]] = []
     paid: list[list[float]] = []
 

@@ -47,7 +47,7 @@ def test_the_example_trains(record: Record) -> None:
 
 
 def test_rewards_equal_ours_over_two_episodes_of_two_ecosystems(record: Record) -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=2)
+    env = SharedVecEnv("small-v1", num_envs=2)
     model = PPO("MlpPolicy", env, n_steps=2, batch_size=2, seed=11, device="cpu")
     months = env.batch.max_cycles
     actions, rewards, done, _ = _played(env, model, 2 * months)
@@ -77,7 +77,7 @@ def test_rewards_equal_ours_over_two_episodes_of_two_ecosystems(record: Record) 
 def test_algorithms_for_every_action_mode_train(
     algorithm: Any, action_mode: str, options: dict[str, Any], record: Record
 ) -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=4, action_mode=action_mode)
+    env = SharedVecEnv("small-v1", num_envs=4, action_mode=action_mode)
     model = algorithm("MlpPolicy", env, seed=1, device="cpu", **options)
     before = weights_of(model.policy)
     model.learn(60 * env.num_envs)
@@ -85,11 +85,11 @@ def test_algorithms_for_every_action_mode_train(
 
 
 def test_a_row_that_ends_says_how_and_with_what() -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=2, max_cycles=5)
+    env = SharedVecEnv("small-v1", num_envs=2, max_cycles=5)
     model = PPO("MlpPolicy", env, n_steps=2, batch_size=2, seed=3, device="cpu")
     actions, _, _, infos = _played(env, model, 5)
     assert infos[3] == [{} for _ in range(env.num_envs)]
-    ours = spiral_env.parallel_env("baseline-v0", homogenize=True, max_cycles=5, split="train")
+    ours = spiral_env.parallel_env("small-v1", homogenize=True, max_cycles=5, split="train")
     ours.reset(seed=row_seeds(3, 2, "train")[1])
     for month in actions[:, env.num_envs // 2 :]:
         observations, *_ = ours.step(dict(zip(ours.possible_agents, month, strict=True)))
@@ -100,7 +100,7 @@ def test_a_row_that_ends_says_how_and_with_what() -> None:
 
 
 def test_the_same_seed_gives_the_same_episodes_and_another_seed_others() -> None:
-    first, again, other = (SharedVecEnv("baseline-v0", num_envs=2) for _ in range(3))
+    first, again, other = (SharedVecEnv("small-v1", num_envs=2) for _ in range(3))
     for env, seed in ((first, 5), (again, 5), (other, 6)):
         assert env.seed(seed) == [seed] * 11 + [row_seeds(seed, 2, "train")[1]] * 11
     opened = [env.reset() for env in (first, again, other)]
@@ -110,7 +110,7 @@ def test_the_same_seed_gives_the_same_episodes_and_another_seed_others() -> None
 
 
 def test_attributes_and_methods_answer_for_the_row() -> None:
-    env = SharedVecEnv("baseline-v0", num_envs=2)
+    env = SharedVecEnv("small-v1", num_envs=2)
     env.seed(1)
     env.reset()
     env.step(np.zeros((env.num_envs, MAX_LEVERS), dtype=np.int64))
@@ -126,7 +126,7 @@ def test_attributes_and_methods_answer_for_the_row() -> None:
 
 
 def test_vec_normalize_wraps_it() -> None:
-    env = VecNormalize(SharedVecEnv("baseline-v0", num_envs=2, max_cycles=4))
+    env = VecNormalize(SharedVecEnv("small-v1", num_envs=2, max_cycles=4))
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=88, seed=1, device="cpu")
     model.learn(8 * env.num_envs)
     assert env.obs_rms.count > 100
@@ -134,7 +134,7 @@ def test_vec_normalize_wraps_it() -> None:
 
 def _supersuit(num_envs: int) -> VecEnv:
     """PettingZoo's own way to stable-baselines3."""
-    env = spiral_env.parallel_env("baseline-v0", homogenize=True)
+    env = spiral_env.parallel_env("small-v1", homogenize=True)
     return supersuit.concat_vec_envs_v1(
         supersuit.pettingzoo_env_to_vec_env_v1(env), num_envs, num_cpus=1, base_class="stable_baselines3"
     )
@@ -181,8 +181,8 @@ def _collecting(env: VecEnv, months: int) -> Any:
 def test_the_batched_rows_are_five_times_faster_than_supersuit(record: Record) -> None:
     # Eight is what PettingZoo's tutorial takes.
     makers = {
-        "batched, 256": lambda: SharedVecEnv("baseline-v0", num_envs=256),
-        "batched, 64": lambda: SharedVecEnv("baseline-v0", num_envs=64),
+        "batched, 256": lambda: SharedVecEnv("small-v1", num_envs=256),
+        "batched, 64": lambda: SharedVecEnv("small-v1", num_envs=64),
         "supersuit, 64": lambda: _supersuit(64),
         "supersuit, 8": lambda: _supersuit(8),
     }

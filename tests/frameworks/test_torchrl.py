@@ -73,7 +73,7 @@ def test_the_example_trains(record: Record) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("return_state", [False, True])
 def test_specs_hold(mode: str, return_state: bool) -> None:
-    env = SpiralEnv("baseline-v0", num_envs=3, action_mode=mode, return_state=return_state, max_cycles=2)
+    env = SpiralEnv("small-v1", num_envs=3, action_mode=mode, return_state=return_state, max_cycles=2)
     check_env_specs(env, break_when_any_done="both")
     check_env_specs(env, seed=3)
     env.close()
@@ -81,7 +81,7 @@ def test_specs_hold(mode: str, return_state: bool) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_one_group_holds_all_agents_in_order(mode: str) -> None:
-    env = SpiralEnv("baseline-v0", num_envs=2, action_mode=mode, homogenize=True, one_group=True, seed=9)
+    env = SpiralEnv("small-v1", num_envs=2, action_mode=mode, homogenize=True, one_group=True, seed=9)
     check_env_specs(env)
     env.set_seed(9)
     months = env.rollout(20)
@@ -89,16 +89,16 @@ def test_one_group_holds_all_agents_in_order(mode: str) -> None:
     ours = replay(seed, months["agents", "action"][1].numpy(), action_mode=mode, homogenize=True, split="train")
     np.testing.assert_array_equal(months["next", "agents", "reward"][1, ..., 0].numpy(), ours.astype(np.float32))
     with pytest.raises(ValueError, match="homogenize must be True"):
-        SpiralEnv("baseline-v0", one_group=True)
+        SpiralEnv("small-v1", one_group=True)
 
 
 def test_specs_of_the_pettingzoo_wrapper_hold() -> None:
-    check_env_specs(PettingZooWrapper(spiral_env.parallel_env("baseline-v0")))
+    check_env_specs(PettingZooWrapper(spiral_env.parallel_env("small-v1")))
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_rewards_equal_ours_over_two_episodes_of_two_ecosystems(mode: str, record: Record) -> None:
-    env = SpiralEnv("baseline-v0", num_envs=2, action_mode=mode, seed=7)
+    env = SpiralEnv("small-v1", num_envs=2, action_mode=mode, seed=7)
     length = env.batch.max_cycles
     months = env.rollout(2 * length, break_when_any_done=False)
     actions, rewards = _joined(months, "action"), _joined(months["next"], "reward")[..., 0]
@@ -112,7 +112,7 @@ def test_rewards_equal_ours_over_two_episodes_of_two_ecosystems(mode: str, recor
 
 
 def test_rewards_of_the_pettingzoo_wrapper_equal_ours(record: Record) -> None:
-    env = PettingZooWrapper(spiral_env.parallel_env("baseline-v0"))
+    env = PettingZooWrapper(spiral_env.parallel_env("small-v1"))
     env.set_seed(7)
     months = env.rollout(1000)
     # Seeding is a reset of its own, so the rollout is the second episode.
@@ -121,11 +121,11 @@ def test_rewards_of_the_pettingzoo_wrapper_equal_ours(record: Record) -> None:
 
 
 def test_a_partial_reset_opens_the_next_episode_of_those_rows_only() -> None:
-    env = SpiralEnv("baseline-v0", num_envs=3, seed=5)
+    env = SpiralEnv("small-v1", num_envs=3, seed=5)
     first = env.reset()
     chosen = torch.tensor([[False], [True], [False]])
     again = env.reset(first.clone().set("_reset", chosen))
-    plain = spiral_env.parallel_env("baseline-v0", split="train")
+    plain = spiral_env.parallel_env("small-v1", split="train")
     plain.reset(seed=row_seeds(5, 3, "train")[1])
     observations, _ = plain.reset()
     np.testing.assert_array_equal(again["it", "observation"][1, 0].numpy(), observations["it_0"])
@@ -134,10 +134,10 @@ def test_a_partial_reset_opens_the_next_episode_of_those_rows_only() -> None:
 
 
 def test_the_same_seed_gives_the_same_rollout_and_another_seed_another() -> None:
-    actions = SpiralEnv("baseline-v0", num_envs=2).rand_action()
+    actions = SpiralEnv("small-v1", num_envs=2).rand_action()
 
     def opened(seed: int) -> torch.Tensor:
-        env = SpiralEnv("baseline-v0", num_envs=2)
+        env = SpiralEnv("small-v1", num_envs=2)
         env.set_seed(seed)
         return env.step(env.reset().update(actions))["next", "sme", "observation"]
 
@@ -146,7 +146,7 @@ def test_the_same_seed_gives_the_same_rollout_and_another_seed_another() -> None
 
 
 def test_random_actions_use_every_level_of_every_lever_equally() -> None:
-    env = SpiralEnv("baseline-v0", num_envs=500, levels=4)
+    env = SpiralEnv("small-v1", num_envs=500, levels=4)
     drawn = env.rand_action()
     for role in ROLES:
         levels = drawn[role, "action"].flatten(0, 1)
@@ -172,7 +172,7 @@ def _gaussian(env: EnvBase) -> TensorDictSequential:
 
 
 def test_a_default_gaussian_policy_plays_and_is_clipped_to_the_bounds() -> None:
-    env = SpiralEnv("baseline-v0", num_envs=2, action_mode="continuous", seed=3)
+    env = SpiralEnv("small-v1", num_envs=2, action_mode="continuous", seed=3)
     with torch.no_grad(), set_exploration_type(ExplorationType.RANDOM):
         months = env.rollout(20, _gaussian(env))
     actions = _joined(months, "action")
@@ -185,7 +185,7 @@ def test_a_default_gaussian_policy_plays_and_is_clipped_to_the_bounds() -> None:
 
 
 def test_actions_that_carry_gradients_are_taken() -> None:
-    env = SpiralEnv("baseline-v0", num_envs=2, action_mode="continuous")
+    env = SpiralEnv("small-v1", num_envs=2, action_mode="continuous")
     chosen = env.rand_action(env.reset())
     for role in ROLES:
         chosen[role, "action"].requires_grad_()
@@ -193,7 +193,7 @@ def test_actions_that_carry_gradients_are_taken() -> None:
 
 
 def test_specs_hold_the_actions_and_nothing_beyond_their_bounds() -> None:
-    env = SpiralEnv("baseline-v0", num_envs=2, action_mode="continuous")
+    env = SpiralEnv("small-v1", num_envs=2, action_mode="continuous")
     for role in ROLES:
         spec = env.action_spec[role, "action"]
         assert (spec.space.low == 0.0).all()
@@ -203,7 +203,7 @@ def test_specs_hold_the_actions_and_nothing_beyond_their_bounds() -> None:
 
 @pytest.mark.parametrize("copies", [SerialEnv, ParallelEnv])
 def test_no_two_rows_of_any_copy_share_a_world(copies: Any) -> None:
-    env = copies(2, lambda: SpiralEnv("baseline-v0", num_envs=4, max_cycles=2))
+    env = copies(2, lambda: SpiralEnv("small-v1", num_envs=4, max_cycles=2))
     env.set_seed(5)
     openings = [env.reset()["sme", "observation"] for _ in range(3)]
     rows = torch.cat(openings).reshape(2 * 4 * 3, -1)
@@ -214,14 +214,14 @@ def test_no_two_rows_of_any_copy_share_a_world(copies: Any) -> None:
 @pytest.mark.parametrize("split", ["train", "held_out"])
 def test_every_episode_is_of_a_world_of_its_own_in_its_split(split: str) -> None:
     with worlds_opened() as opened:
-        env = SpiralEnv("baseline-v0", num_envs=8, max_cycles=3, split=split, seed=1)
+        env = SpiralEnv("small-v1", num_envs=8, max_cycles=3, split=split, seed=1)
         env.rollout(12, break_when_any_done=False)
         env.rollout(12, break_when_any_done=False)
     all_distinct(opened, split, 8 * 8)
 
 
 def test_torchrls_logger_shows_the_outcome_of_the_episodes_that_ended(tmp_path: Path) -> None:
-    env = SpiralEnv("baseline-v0", num_envs=4, max_cycles=6, seed=2)
+    env = SpiralEnv("small-v1", num_envs=4, max_cycles=6, seed=2)
     assert outcomes(env.rollout(5)) == {}
     months = env.rollout(6)
     told = env.batch.metrics()
@@ -235,13 +235,13 @@ def test_torchrls_logger_shows_the_outcome_of_the_episodes_that_ended(tmp_path: 
 
 
 def test_a_closed_environment_closes_its_batch() -> None:
-    env = SpiralEnv("baseline-v0", num_envs=2)
+    env = SpiralEnv("small-v1", num_envs=2)
     env.close()
     assert env.is_closed
 
 
 def _wrapper() -> EnvBase:
-    return PettingZooWrapper(spiral_env.parallel_env("baseline-v0", action_mode="discrete"))
+    return PettingZooWrapper(spiral_env.parallel_env("small-v1", action_mode="discrete"))
 
 
 def _rollout(env: EnvBase, num_envs: int, months: int) -> Any:
@@ -258,7 +258,7 @@ def _rollout(env: EnvBase, num_envs: int, months: int) -> Any:
 def test_the_batched_environment_is_five_times_faster_than_pettingzoo_wrappers(record: Record) -> None:
     serial, parallel = SerialEnv(8, _wrapper), ParallelEnv(2, _wrapper)
     routes = {
-        "batched, 64": _rollout(SpiralEnv("baseline-v0", num_envs=64, action_mode="discrete"), 64, 60),
+        "batched, 64": _rollout(SpiralEnv("small-v1", num_envs=64, action_mode="discrete"), 64, 60),
         "wrapper": _rollout(_wrapper(), 1, 60),
         "8 wrappers in series": _rollout(serial, 8, 30),
         "2 wrappers in processes": _rollout(parallel, 2, 60),

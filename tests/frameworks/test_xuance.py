@@ -79,7 +79,7 @@ def test_speed(record: Record, ran: Ran) -> None:
 
 @pytest.mark.parametrize("continuous", [True, False])
 def test_the_environment_is_what_xuance_asks_for(continuous: bool) -> None:
-    config = Namespace(env_id="baseline-v0", env_seed=3, continuous_action=continuous, env_options={"max_cycles": 3})
+    config = Namespace(env_id="small-v1", env_seed=3, continuous_action=continuous, env_options={"max_cycles": 3})
     env = XuanCeEnv(config)
     assert env.agent_groups == [["it_0"], ["business_0"], ["finance_0"], [f"sme_{i}" for i in range(8)]]
     assert env.get_groups_info()["num_agents_groups"] == [1, 1, 1, 8]
