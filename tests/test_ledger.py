@@ -63,7 +63,12 @@ def test_operating_value_is_what_the_world_paid_less_losses_in_expectation(books
         assert after["operating_value"] == pytest.approx(value, rel=1e-9, abs=1e-9)
         lost = after["month_flow"][:, LOSSES, Account.WORLD].sum(1)
         assert after["realised_value"] == pytest.approx(paid - lost - after["credit_loss"], rel=1e-9, abs=1e-9)
-        assert after["ecosystem_value"] == pytest.approx(value + after["certainty_equivalent"], rel=1e-9, abs=1e-9)
+        team = value + after["certainty_equivalent"] - after["externality"]
+        assert after["ecosystem_value"] == pytest.approx(team, rel=1e-9, abs=1e-9)
+        # A seat that closed holds the numbers of the firm that came after.
+        stayed = after[(after["sme_closing"] == 0).all(1)]
+        emitted = params.esg_cost * (stayed["sme_revenue"] * (1.0 - stayed["sme_esg"])).sum(1)
+        assert stayed["externality"] == pytest.approx(emitted + stayed["expected_harm"], rel=1e-9, abs=1e-9)
 
 
 def test_loans_are_what_was_drawn_less_what_was_repaid_recovered_or_lost(books) -> None:
@@ -86,11 +91,24 @@ def test_fines_fees_and_premiums_are_paid_by_who_owes_them(books) -> None:
         assert -flow[:, Purpose.PREMIUM, Account.PLATFORM] == pytest.approx(after["premium"])
         assert -flow[:, Purpose.PREMIUM, Account.SMES] == pytest.approx(after["sme_premium"].sum(1))
         assert -flow[:, Purpose.REMITTANCE, Account.PLATFORM] == pytest.approx(after["remitted"])
+        assert -flow[:, Purpose.PAYOUT, Account.PLATFORM] == pytest.approx(after["payouts"])
+        assert flow[:, Purpose.PAYOUT, Account.SMES] == pytest.approx(after["sme_payout"].sum(1))
+        assert -flow[:, Purpose.DEPOSIT_INTEREST, Account.TREASURY] == pytest.approx(after["deposit_interest"])
+
+
+def test_deposits_are_what_investors_brought_less_what_they_took(books) -> None:
+    for before, after in books:
+        moved = after["deposits"] - before["deposits"]
+        assert after["month_flow"][:, Purpose.DEPOSIT, Account.TREASURY] == pytest.approx(moved, abs=1e-9)
+        assert -after["month_flow"][:, Purpose.DEPOSIT, Account.WORLD] == pytest.approx(moved, abs=1e-9)
 
 
 def test_every_purpose_but_the_switched_off_occurs(books) -> None:
-    # Compliance fines and overdrafts are rare, so some worlds start in debt and fine often.
-    harsh = opened(world(compliance_rate=0.5, platform_cash=-500.0), SEEDS)
+    # Fines, overdrafts and finished turns are rare, so some worlds start in debt, fine often and ask for little.
+    fines = {"compliance_rate": 0.5, "privacy_incident": 1.0, "fine_share": 1.0, "pool_reference": 50.0}
+    needs = {"need_pool": 50.0, "need_capital": 50.0, "need_stock": 0.05, "start_value": 1.0, "stage_months": 1.0}
+    gates = {"gate_risk": 100.0, "gate_trust": 0.0, "gate_months": 1.0}
+    harsh = opened(world(platform_cash=-500.0, **fines, **needs, **gates), SEEDS)
     flows = [after["month_flow"] for _, after in books]
     for month in range(12):
         harsh.step(keyed_efforts(SEEDS, month, harsh.num_agents))

@@ -52,7 +52,7 @@ def test_the_expected_loss_is_the_mean_of_drawn_losses():
 def test_portfolio_and_arrivals_are_measured_as_they_happened():
     run = engine(num_envs=4)
     efforts = average_firm(4, 8)
-    efforts[:, 2, finance.LEVER.portfolio_risk] = 1.0
+    efforts[:, 2, finance.LEVER.asset_1] = 1.0
     seen = {name: np.zeros(4) for name in ("certainty_equivalent", "market_income", "arrivals")}
     for _ in range(6):
         run.step(efforts)
