@@ -275,7 +275,7 @@ class SpiralVectorEnv:
         return {role: self.engine.vectors[:, self._slice(role)].copy() for role in ROLES}
 
     def spending(self) -> dict[str, np.ndarray]:
-        """What the levers of each agent asked for last month, and what was paid: role -> float64 ``[E, A, 2]`` in k$."""
+        """Last month's k$ that the levers asked for, and that were paid: role -> float64 ``[E, A, 2]``."""
         return {role: self.engine.spent[:, self._slice(role)].copy() for role in ROLES}
 
     def metrics(self) -> dict[str, np.ndarray]:

@@ -55,9 +55,9 @@ def decode_rows(levels, top, places, efforts):
 def step_rows(states, params, actions, mode, realised, order, vectors, scalars, spent, summary, observed, start, stop):
     """Advance the rows ``start:stop`` that are not done by one month.
 
-    ``actions`` [E, 3 + N, L] efforts; ``vectors`` [E, 3 + N, 3] k$, ``scalars`` [E, 3 + N] and ``spent`` [E, 3 + N, 2] k$
-    are written (zero for a row that was already done), ``summary`` [E, 4] as in ``SUMMARY``, and the observations
-    where ``observed`` (see ``observe_rows``) is not empty.
+    ``actions`` [E, 3 + N, L] efforts; ``vectors`` [E, 3 + N, 3] k$, ``scalars`` [E, 3 + N] and ``spent``
+    [E, 3 + N, 2] k$ are written (zero for a row that was already done), ``summary`` [E, 4] as in ``SUMMARY``, and the
+    observations where ``observed`` (see ``observe_rows``) is not empty.
     """
     scratch = workspace(states[0])
     for e in range(start, stop):
