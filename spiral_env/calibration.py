@@ -1,4 +1,4 @@
-"""Solves the constants that facts fix, and prints each fact's target beside what is measured (MODEL.md section 5)."""
+"""Solves the constants that facts fix, and prints each fact's target beside what is measured (MODEL.md section 6)."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def facts(
     solution: Solution | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Fact]:
-    """Measure every fact of MODEL.md section 5 under the average firm, with a solution's values where there is one.
+    """Measure every fact of MODEL.md section 6 under the average firm, with a solution's values where there is one.
 
     ``progress`` is told of months, the scenario's ``max_cycles`` in all.
 
