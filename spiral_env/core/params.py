@@ -98,11 +98,32 @@ _LEVERS = _group(
     ("posture_relief", 0.6, "share of threat", 0.0, 1.0, _ASSUMED),
     ("posture_fatigue", 0.7, "1/month", 0.0, 1.0, _ASSUMED),
     ("posture_price", 0.067, "share of sales a tier", 0.0, 1.0, _ASSUMED),
-    ("posture_part", 0.4, "share of the security cash", 0.0, 1.0, "assumed: postures leave money for tools and patches"),
+    (
+        "posture_part",
+        0.4,
+        "share of the security cash",
+        0.0,
+        1.0,
+        "assumed: postures leave money for tools and patches",
+    ),
     ("tools_part", 0.5, "share of what postures leave", 0.0, 1.0, "assumed: tools leave money for patches"),
-    ("triage_threat", (0.0, 1.0, 1.0), "weight of EPSS beside CVSS", 0.0, 1.0, "study [4]: from CVSS to exploit likelihood"),
+    (
+        "triage_threat",
+        (0.0, 1.0, 1.0),
+        "weight of EPSS beside CVSS",
+        0.0,
+        1.0,
+        "study [4]: from CVSS to exploit likelihood",
+    ),
     ("triage_public", 0.4, "1", 0.0, 1.0, "assumed: how far public EPSS serves without own intelligence"),
-    ("triage_business", (0.0, 0.0, 1.0), "weight of revenue at risk", 0.0, 1.0, "study [4]: business impact in the score"),
+    (
+        "triage_business",
+        (0.0, 0.0, 1.0),
+        "weight of revenue at risk",
+        0.0,
+        1.0,
+        "study [4]: business impact in the score",
+    ),
     ("cost_scanning", (0.0, 5.0, 20.0), "k$ a month", 0.0, 1e4, _ASSUMED),
     ("cost_intel", (0.0, 4.0, 16.0), "k$ a month", 0.0, 1e4, _ASSUMED),
     ("window_hours", (0.0, 10.0, 30.0), "h a month", 0.0, 720.0, _ASSUMED),
@@ -112,8 +133,22 @@ _LEVERS = _group(
     ("tenant_fee", (0.0, 1.0, 3.0), "k$ a month", 0.0, 1e3, _ASSUMED),
     ("fee_full_tier", 1.4, "x", 1.0, 10.0, _ASSUMED),
     ("epsilon_month", (0.25, 0.7, 2.0), "epsilon", 1e-3, 20.0, "range of the calibration grid"),
-    ("cost_verification", (0.0, 6.0, 20.0), "k$ a month", 0.0, 1e4, "study [7]; 0.5-2 $ a thousand interactions, and staff"),
-    ("payout_record", (0.0, 0.002, 0.008), "k$ a record", 0.0, 1.0, "study [7]: pay by verified contribution; size assumed"),
+    (
+        "cost_verification",
+        (0.0, 6.0, 20.0),
+        "k$ a month",
+        0.0,
+        1e4,
+        "study [7]; 0.5-2 $ a thousand interactions, and staff",
+    ),
+    (
+        "payout_record",
+        (0.0, 0.002, 0.008),
+        "k$ a record",
+        0.0,
+        1.0,
+        "study [7]: pay by verified contribution; size assumed",
+    ),
     ("security_release", (8.0, 36.0, 80.0), "k$ a month", 1e-3, 1e4, "6 is a statutory floor, assumed"),
     ("security_returned", 0.7, "share of the unspent", 0.0, 1.0, "use it or lose it, assumed"),
     ("lending_offer", (0.0, 0.04, 0.10), "share of lendable cash", 0.0, 1.0, _ASSUMED),
@@ -132,6 +167,7 @@ _LEVERS = _group(
     ("borrowing_draw", (0.0, 0.02, 0.05), "share of annual revenue", 0.0, 1.0, _ASSUMED),
     ("cost_sharing", (0.0, 0.1, 0.3), "k$ a month", 0.0, 1e3, _ASSUMED),
     ("cost_curation", (0.0, 0.1, 0.3), "k$ a month", 0.0, 1e3, "assumed: checking own records before they are given"),
+    ("fee_step", 0.5, "effort a month", 0.0, 1.0, "assumed: a posted fee moves by half a lever"),
 )
 
 _STOCKS = _group(
@@ -150,12 +186,19 @@ _STOCKS = _group(
     ("own_auc_ceiling", 0.301, "AUC - .5", 0.0, 0.5, "own DP-GD experiment, one firm"),
     ("own_auc_sampling", 251.0, "records", 0.0, 1e6, "own DP-GD experiment, one firm"),
     ("access_floor", 0.3, "1", 0.0, 1.0, "assumed: access of a member that shares nothing"),
-    ("fraud_base", 0.15, "share of records", 0.0, 1.0, "bad contributions without verification or care about .15"),
+    ("fraud_base", 0.15, "share of records", 0.0, 1.0, "bad contributions about .15, at middling care"),
     ("verify_recall", 0.9, "1", 0.0, 1.0, "study [7]: proofs leave .02-.03 of .15; at full privacy technology"),
     ("verify_false", 0.06, "1", 0.0, 1.0, "assumed: good contributions rejected by heuristics, none by proofs"),
     ("partner_records", 150.0, "records a month at 8 SMEs", 0.0, 1e6, "assumed: data partners, all of them"),
     ("poison", 4.0, "x share^2", 0.0, 100.0, "assumed: crafted updates do twice what flipped labels did (.28 at 40 %)"),
-    ("model_growth", 1.5, "x features at full modules", 0.0, 100.0, "assumed: each module learns from features of its own"),
+    (
+        "model_growth",
+        1.5,
+        "x features at full modules",
+        0.0,
+        100.0,
+        "assumed: each module learns from features of its own",
+    ),
     ("secure_noise", 0.5, "share of noise", 0.0, 1.0, "study [1]: secure aggregation; size assumed"),
     ("release_modules", 2.0, "releases a month at full modules", 0.0, 100.0, "assumed: each module releases a model"),
     ("skill_ceiling", 0.08, "information coefficient", 0.0, 0.5, "evidence: .06-.08"),
@@ -202,7 +245,14 @@ _STOCKS = _group(
 
 _GOVERNANCE = _group(
     "risk_governance",
-    ("capacity_hours", 130.0, "h a month at 12 services", 0.0, 1e4, "capacity constrains: 7 / 15 / 27 % of the open a month"),
+    (
+        "capacity_hours",
+        130.0,
+        "h a month at 12 services",
+        0.0,
+        1e4,
+        "capacity constrains: 7 / 15 / 27 % of the open a month",
+    ),
     ("effort_floor", 0.05, "1", 1e-3, 1.0, _ASSUMED),
     ("window_floor", 0.35, "1", 1e-3, 1.0, _ASSUMED),
     ("soft_minimum", 4.0, "1", 0.5, 20.0, _ASSUMED),
@@ -254,6 +304,7 @@ _GOVERNANCE = _group(
     ("fine_cap", 0.04, "share of annual revenue", 0.0, 1.0, "GDPR article 83"),
     ("trust_privacy", 0.10, "trust", 0.0, 1.0, _ASSUMED),
     ("compliance_rate", 0.001, "1/month", 0.0, 1.0, _ASSUMED),
+    ("compliance_part", 0.5, "x the fine of a platform", 0.0, 1.0, "assumed: half for an SME"),
     ("market_mean", (0.0109, 0.0041), "1/month, calm and stress", -0.1, 0.1, "index 1990-2022, Markov switching"),
     ("market_volatility", (0.0228, 0.0536), "1/month", 1e-4, 0.5, "index 1990-2022, Markov switching"),
     ("market_stay", (0.964, 0.975), "1/month", 0.0, 1.0, "index 1990-2022, Markov switching"),
@@ -300,6 +351,7 @@ _GOVERNANCE = _group(
     ("closure_old", 0.006, "1/month", 0.0, 1.0, "mature firms: 90-95 % a year survive"),
     ("closure_age", 60.0, "months", 1.0, 600.0, _ASSUMED),
     ("closure_margin", 3.0, "1", 0.0, 100.0, _ASSUMED),
+    ("closure_clip", (0.3, 3.0), "x, least and most", 0.0, 100.0, "assumed: what a margin may do to closures"),
     ("margin_reference", 0.10, "1", 0.001, 1.0, _ASSUMED),
 )
 
@@ -316,7 +368,14 @@ _VALUE = _group(
     ("channel_share", 0.16, "share of revenue", 0.0, 1.0, _ASSUMED),
     ("channel_margin", 0.25, "1", 0.0, 1.0, _ASSUMED),
     ("green_channel", 0.40, "1", 0.0, 5.0, "assumed: green tier sells more"),
-    ("interference", 0.3, "share of the channel", 0.0, 1.0, "study [2]: tenants disturb each other without modules; assumed"),
+    (
+        "interference",
+        0.3,
+        "share of the channel",
+        0.0,
+        1.0,
+        "study [2]: tenants disturb each other without modules; assumed",
+    ),
     ("outside_share", 0.03, "share of revenue", 0.0, 1.0, "assumed: other markets, the outside option of a firm"),
     ("partner_tenants", 0.5, "x SMEs", 0.0, 10.0, "assumed: outside tenants, all of them"),
     ("sales_network", 0.3, "share of sales", 0.0, 1.0, "assumed: sales that need tenants, after n log n"),
@@ -326,6 +385,7 @@ _VALUE = _group(
     ("users_innovation", 0.0025, "1/month", 0.0, 1.0, "Bass p .03 a year"),
     ("users_imitation", 0.033, "1/month", 0.0, 1.0, "Bass q .40 a year"),
     ("users_churn", 0.02, "1/month", 0.0, 1.0, _ASSUMED),
+    ("users_reference", 0.5, "share", 0.01, 1.0, "assumed: users at which sales are platform_sales"),
     ("tenant_cost", 3.0, "k$", 0.0, 1e3, "unit cost falls with tenants"),
     ("tenant_exponent", 0.6, "1", 0.0, 1.0, "unit cost ~ tenants^-.4"),
     ("loan_rate", 0.095, "1/year", 0.0, 1.0, "SME loans"),
@@ -343,13 +403,21 @@ _VALUE = _group(
     ("retained_cap", 150.0, "k$ an event", 0.0, 1e6, _ASSUMED),
     ("intel_relief", 0.25, "1", 0.0, 1.0, "no evidence on its size: assumed"),
     ("intel_rate", 2.5, "1", 0.0, 20.0, _ASSUMED),
+    ("intel_sharing", 0.5, "share of intelligence", 0.0, 1.0, "assumed: what needs members that share"),
 )
 
 _SPIRAL = _group(
     "spiral",
     ("trust_gain", 0.05, "1/month", 0.0, 1.0, _ASSUMED),
     ("trust_fade", 0.008, "1/month", 0.0, 1.0, "assumed: trust has to be renewed"),
-    ("trust_strictness", 0.008, "1/month per strictness", 0.0, 1.0, "review 4.3: strict rules that are kept earn trust"),
+    (
+        "trust_strictness",
+        0.008,
+        "1/month per strictness",
+        0.0,
+        1.0,
+        "review 4.3: strict rules that are kept earn trust",
+    ),
     ("kept_epsilon", 4.0, "epsilon over 12 months", 0.0, 1e3, "assumed: account that counts as kept"),
     ("partners_innovation", 0.005, "1/month", 0.0, 1.0, "feedback edge 2; Bass p, size assumed"),
     ("partners_imitation", 0.10, "1/month", 0.0, 1.0, "feedback edge 2; Bass q, size assumed"),
@@ -360,6 +428,7 @@ _SPIRAL = _group(
     ("need_growth", 1.35, "x a level", 1.0, 3.0, "assumed: each round is asked for more"),
     ("trust_neutral", 1.1, "R", 0.0, 10.0, _ASSUMED),
     ("trust_disclosure", 0.01, "1/month", 0.0, 1.0, _ASSUMED),
+    ("trust_openness", 0.7, "share of a drawdown's loss", 0.0, 1.0, "assumed: spared at full disclosure"),
     ("outside_capital", 300.0, "k$ at 8 SMEs", 0.0, 1e6, "feedback edge 3; size assumed"),
     ("need_pool", 2500.0, "records at 8 SMEs", 1.0, 1e8, _ASSUMED),
     ("need_capital", 2500.0, "k$ at 8 SMEs", 1.0, 1e8, _ASSUMED),
@@ -369,6 +438,7 @@ _SPIRAL = _group(
     ("appetite", 60.0, "k$ a month at 8 SMEs", 0.1, 1e6, "solved: average firm starts at R of .9"),
     ("appetite_members", 0.4, "share of the appetite", 0.0, 1.0, "assumed: risk is accepted for what is at stake"),
     ("risk_months", 6.0, "months", 1.0, 60.0, _ASSUMED),
+    ("start_risk", 0.9, "R", 0.0, 10.0, "assumed: R at the opening, which appetite is solved for"),
     ("gate_risk", 0.70, "R", 0.0, 10.0, _ASSUMED),
     ("gate_trust", 0.5, "trust", 0.0, 1.0, _ASSUMED),
     ("gate_trust_step", 0.07, "trust a level", 0.0, 1.0, _ASSUMED),
@@ -446,40 +516,20 @@ _POLICY = _group(
     ("adaptive_rules", 0.0, "strictness per level", 0.0, 5.0, "review 4.3: rules that adapt to the level"),
 )
 
-# A procedural world keys its draws by place in the table: a new row goes to the end, whatever its group.
-_LATER = (
-    *_group("levers", ("fee_step", 0.5, "effort a month", 0.0, 1.0, "assumed: a posted fee moves by half a lever")),
-    *_group(
-        "risk_governance",
-        ("compliance_part", 0.5, "x the fine of a platform", 0.0, 1.0, "assumed: half for an SME"),
-        ("closure_clip", (0.3, 3.0), "x, least and most", 0.0, 100.0, "assumed: what a margin may do to closures"),
-    ),
-    *_group(
-        "value_addition",
-        ("users_reference", 0.5, "share", 0.01, 1.0, "assumed: users at which sales are platform_sales"),
-        ("intel_sharing", 0.5, "share of intelligence", 0.0, 1.0, "assumed: what needs members that share"),
-    ),
-    *_group(
-        "spiral",
-        ("trust_openness", 0.7, "share of a drawdown's loss", 0.0, 1.0, "assumed: spared at full disclosure"),
-        ("start_risk", 0.9, "R", 0.0, 10.0, "assumed: R at the opening, which appetite is solved for"),
-    ),
-    *_group(
-        "observation",
-        (
-            "observation_noise",
-            (0.2, 0.2, 0.2, 0.05),
-            "sd of premium and fraud (x), 10 IC and crowding (+)",
-            0.0,
-            10.0,
-            _ASSUMED,
-        ),
+_OBSERVATION = _group(
+    "observation",
+    (
+        "observation_noise",
+        (0.2, 0.2, 0.2, 0.05),
+        "sd of premium and fraud (x), 10 IC and crowding (+)",
+        0.0,
+        10.0,
+        _ASSUMED,
     ),
 )
 
 PARAMETERS: tuple[Parameter, ...] = (
-    *(_TIME + _WORLD + _LEVERS + _STOCKS + _GOVERNANCE + _VALUE + _SPIRAL + _REWARD + _SWITCHES + _POLICY),
-    *_LATER,
+    _TIME + _WORLD + _LEVERS + _STOCKS + _GOVERNANCE + _VALUE + _SPIRAL + _REWARD + _SWITCHES + _POLICY + _OBSERVATION
 )
 
 DERIVED: tuple[str, ...] = ("size", "breach_mean", "threat_mean", "sme_scale")

@@ -11,7 +11,7 @@ __all__ = ["WRITES", "add_value"]
 
 WRITES = "value_addition.finance"
 NEUTRAL_ESG, GREEN_ESG = 0.3, 0.5
-"""True ESG at which a loan called green counts nothing, and from which it counts in full; below the first it offends."""
+"""True ESG at which a loan called green counts nothing, and from which it counts in full; below the first it harms."""
 
 
 @kernel
