@@ -42,6 +42,8 @@ def books(w, p) -> None:
     w.profit_mean += (w.business_profit - w.profit_mean) / 3.0
     w.remitted = min(p.remittance * max(0.0, w.business_profit), max(0.0, balance["platform"]))
     w.ledger.pay("remittance", "platform", "treasury", w.remitted)
+    spare = max(0.0, balance["platform"] - w.remitted - p.owners_months * w.sales)
+    w.ledger.pay("owners_draw", "platform", "world", min(spare, p.owners_share * max(0.0, w.business_profit)))
     for firm in w.firms:
         net = firm.profit + firm.payout - firm.cost - firm.interest - firm.premium
         firm.margin += (net / firm.revenue - firm.margin) / 6.0
@@ -121,7 +123,7 @@ def measure(w, p) -> None:
     w.risk = w.risk_mean / appetite(w, p)
     if w.stage == VALUE:
         w.value_sum += w.operating_value
-    w.value = w.value_sum / (p.value_months * p.start_value * p.size * w.need_scale)
+    w.value = w.value_sum / (p.value_months * p.start_value * p.smes * w.need_scale)
 
 
 def appetite(w, p) -> float:

@@ -127,10 +127,10 @@ def decide_business(w, p, action) -> None:
     w.fee_next = clip(action["tenant_fee"], w.fee_effort - p.fee_step, w.fee_effort + p.fee_step)
     spent = sum(rho for k, rho in enumerate(w.rho_window) if k != w.month % 12)
     left = max(0.0, rho_of(p.epsilon_cap, p.delta) - spent)
-    releases = 1.0 + p.release_modules * w.modules
+    w.releases = 1.0 + p.release_modules * w.modules
     wish = lever(p.epsilon_month, action["privacy_budget"])
-    fits = rho_of(wish, p.delta) * releases <= left
-    w.epsilon = wish if fits else epsilon_of(left / releases, p.delta)
+    fits = rho_of(wish, p.delta) * w.releases <= left
+    w.epsilon = wish if fits else epsilon_of(left / w.releases, p.delta)
     w.ledger.pay("business_levers", "platform", "world", w.business_cost)
 
 

@@ -27,7 +27,7 @@ def govern(w) -> None:
 def commerce(w, p) -> None:
     """The privacy account, the platform's incident, the firms' compliance."""
     w.privacy = p.privacy_technology * stock(p, w.privacy, w.privacy_effort, w.gain_privacy)
-    w.rho_window[w.month % 12] = rho_of(w.epsilon, p.delta) * (1.0 + p.release_modules * w.modules)
+    w.rho_window[w.month % 12] = rho_of(w.epsilon, p.delta) * w.releases
     w.rho12 = sum(w.rho_window)
     w.eps12 = epsilon_of(w.rho12, p.delta)
     strict = strictness(w, p)
@@ -35,7 +35,7 @@ def commerce(w, p) -> None:
     advantage = 2.0 * STANDARD.cdf(math.sqrt(2.0 * w.rho12) / 2.0) - 1.0
     chance = p.privacy_incident * advantage * w.privacy_exposure * (1.0 - w.privacy) * w.asset_protection
     w.incident_probability = min(1.0, p.privacy_incidents * strict * chance)
-    cap = p.fine_cap * 12.0 * p.platform_sales * p.size * w.scope
+    cap = p.fine_cap * 12.0 * p.platform_sales * p.smes * w.scope
     w.expected_privacy_fine = w.incident_probability * p.fine_share * strict * limited_mean(mu, p.fine_sigma, cap)
     w.privacy_incident = int(w.draws.uniform(w.month, Stream.PRIVACY_INCIDENT, 0) < w.incident_probability)
     drawn = w.draws.lognormal(w.month, Stream.PRIVACY_FINE, 0, mu, p.fine_sigma)
@@ -225,6 +225,7 @@ def attack(w, p) -> None:
         now.append(level * w.base_hazard[k] * theta * w.posture_factor[tier] + extra)
         cycle.append(level * w.base_hazard[k] * p.threat_mean * w.posture_mean[tier] + extra)
         severity.append(w.services.reach(k, call) / w.mean_reach)
+    severity = [reached * (w.scope * p.smes) ** p.stake_exponent for reached in severity]
     w.event_probability, w.expected_breach = expectation(p, now, severity)
     through_cycle, w.cycle_loss = expectation(p, cycle, severity)
     draw_breach(w, p, now, severity)

@@ -20,7 +20,7 @@ __all__ = ["open_episode", "parameters"]
 NOTHING = words(
     "month collapsed done level stage stage_months aggregation value value_sum value_passed gate_count "
     "fallback_count level_rose trust_count cash_count height scanning_effort intel_effort triage it_asked it_cost "
-    "window_effort modules_effort privacy_effort verification_effort payout_rate epsilon business_asked "
+    "window_effort modules_effort privacy_effort verification_effort payout_rate releases epsilon business_asked "
     "business_cost release release_effort returned lapsed lending_effort weight weight_change audit_share "
     "disclosure_effort finance_asked finance_cost member_sharing mean_sharing fee_income joined left pool "
     "pool_bad fraud payouts skill lending_mean lendable capital detection false_findings arrivals data_skill "
@@ -100,8 +100,8 @@ def stocks(w, p) -> None:
     w.crowding = p.crowding_base
     w.availability = w.sales_ratio = 1.0
     year = [p.season[(w.start_month + k - 1) % 12] for k in range(12)]
-    w.sales_ring = [p.platform_sales * p.size * season for season in year]
-    w.value_ring = [p.start_value * p.size] * 6
+    w.sales_ring = [p.platform_sales * p.smes * season for season in year]
+    w.value_ring = [p.start_value * p.smes] * 6
     w.posture = [0] * 3
     w.posture_months = [0.0] * 3
     w.posture_factor, w.posture_mean = [1.0] * 3, [1.0] * 3

@@ -48,7 +48,7 @@ def network(w, p) -> float:
 def platform_trades(w, p) -> None:
     """Sales to users, who follow trust; costs of tenants and of emergency postures."""
     w.availability = max(0.0, 1.0 - w.outage_hours / 720.0)
-    base = p.platform_sales * p.size * w.scope * p.season[w.calendar]
+    base = p.platform_sales * p.smes * w.scope * p.season[w.calendar]
     reach = 1.0 - p.sales_network + p.sales_network * network(w, p)
     w.sales = base * w.availability * w.users / p.users_reference * reach
     w.sales_margin = p.platform_margin * w.sales
