@@ -49,9 +49,9 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
 
     One step is a month; an episode ends by truncation after ``max_cycles`` months, or by termination of all
     agents when the ecosystem collapses. Observations are float32 Boxes with the features of
-    ``spiral_env.roles.FEATURES``; infos hold the reward vector (k$), the spiral height, the month's ecosystem value
-    (k$), and the outcome measures of the episode so far (``spiral_env.metrics.HEADLINES``, with the prefix
-    ``outcome_``), which in the last month are the episode's.
+    ``spiral_env.roles.FEATURES``; infos hold the reward vector (k$), what the agent's levers asked for and what was
+    paid (k$), the spiral height, the month's ecosystem value (k$), and the outcome measures of the episode so far
+    (``spiral_env.metrics.HEADLINES``, with the prefix ``outcome_``), which in the last month are the episode's.
 
     Attributes:
         possible_agents: names of all agents, in the order of every array of agents.

@@ -35,7 +35,7 @@ def _named(measured: list[Fact], name: str) -> Fact:
 
 
 def test_storing_replaces_the_solved_values_alone(folder: Path) -> None:
-    baseline = folder / "small-v1.toml"
+    baseline = folder / "baseline-v1.toml"
     before = baseline.read_text()
     baseline.write_text(before.replace("start_value", "# as measured\nspill = 0.21\nstart_value") + "\n[ranges]\n")
     store(Solution({"aim": 0.25, "kappa": 0.5}, LAW))
@@ -52,7 +52,7 @@ def test_storing_replaces_the_solved_values_alone(folder: Path) -> None:
 def test_a_write_cut_short_leaves_both_old_or_both_new(
     folder: Path, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
-    names = ("small-v1.toml", "starting_backlog.csv")
+    names = ("baseline-v1.toml", "starting_backlog.csv")
 
     def both() -> list[str]:
         return [read_own(name, folder) for name in names]
@@ -82,14 +82,14 @@ def test_a_write_cut_short_leaves_both_old_or_both_new(
 
 def test_the_stored_values_are_the_solved_ones() -> None:
     """What is rounded for the files is what the facts are measured with."""
-    solution = solve(episodes=4)
+    solution = solve("small-v1", episodes=4)
     assert all(float(f"{x:.4g}") == x for x in solution.params.values())
     assert all(float(f"{x:.5g}") == x for x in solution.law.flat)
 
 
 def test_writing_is_refused_for_another_scenario_before_any_work(folder: Path) -> None:
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
-    with pytest.raises(ValueError, match="write must be left out unless scenario is small-v1"):
+    with pytest.raises(ValueError, match="write must be left out unless scenario is baseline-v1"):
         calibrate("large-v1", 2048, True, True)
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
 
@@ -99,18 +99,18 @@ def test_only_a_solution_that_shows_all_facts_is_stored(
     aim: float, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The facts are those of the solved values: under a wrong aim they fail, though the stored one is right."""
-    before = (folder / "small-v1.toml").read_text()
+    before = (folder / "baseline-v1.toml").read_text()
     monkeypatch.setattr(calibration, "solve", lambda *_, **__: Solution({"aim": aim}, starting_law()))
     with pytest.raises(ValueError, match=r"facts must lie in their targets to be stored.*platform events a year"):
-        calibrate("small-v1", 8, True, True)
+        calibrate("baseline-v1", 8, True, True)
     assert "platform events a year" in capsys.readouterr().out
-    assert (folder / "small-v1.toml").read_text() == before
+    assert (folder / "baseline-v1.toml").read_text() == before
 
 
 def test_facts_are_measured_with_the_solution() -> None:
-    quiet = facts(episodes=16, solution=Solution({"aim": 0.0, "spill": 0.0}, starting_law()))
+    quiet = facts("small-v1", episodes=16, solution=Solution({"aim": 0.0, "spill": 0.0}, starting_law()))
     assert _named(quiet, "platform-borne").measured.mean == 0.0
-    assert _named(facts(episodes=16), "platform events").measured.mean > 0.0
+    assert _named(facts("small-v1", episodes=16), "platform events").measured.mean > 0.0
 
 
 def test_the_market_is_held_against_what_was_published_not_against_its_parameters() -> None:
@@ -123,7 +123,7 @@ def test_the_market_is_held_against_what_was_published_not_against_its_parameter
 
 
 def test_a_fact_is_no_interval_around_itself() -> None:
-    few, many = (_named(facts(episodes=n), "drawn") for n in (8, 32))
+    few, many = (_named(facts("small-v1", episodes=n), "drawn") for n in (8, 32))
     assert (few.low, few.high) == (many.low, many.high) == (0.9, 1.1)
 
 

@@ -149,7 +149,7 @@ def test_sizes_that_different_processes_compiled_are_loaded_together(copied: Pat
         command = [sys.executable, "-c", BOTH, *scenarios]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
 
-    names = ("small-v1", "sme-boom-v1", "large-v1")
+    names = ("small-v1", "baseline-v1", "large-v1")
     alone = [play(name)[0] for name in names]
     assert play(*names) == alone
     assert play(*names[::-1]) == alone[::-1]

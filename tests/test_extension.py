@@ -69,9 +69,9 @@ from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.spaces import Options
 from spiral_env.training.runs.moved import unlike_average
 
-assert NUM_LEVERS == {"it": 5, "business": 5, "finance": 5, "sme": 6} and MAX_LEVERS == 6
+assert NUM_LEVERS == {"it": 6, "business": 7, "finance": 9, "sme": 7} and MAX_LEVERS == 9
 names = [x.name for x in FEATURES["sme"]]
-assert names[-6:] == [f"last_{x.name}" for x in LEVERS["sme"]] and "last_awareness" in names
+assert names[-7:] == [f"last_{x.name}" for x in LEVERS["sme"]] and "last_awareness" in names
 
 # Spaces, observations and steps of every interface, in every way to act.
 for mode, homogenize in [(m, h) for m in ("multi_discrete", "continuous", "discrete") for h in (False, True)]:
@@ -79,7 +79,7 @@ for mode, homogenize in [(m, h) for m in ("multi_discrete", "continuous", "discr
     single, batch = spiral_env.parallel_env("small-v1", **options), spiral_env.vector_env("small-v1", 1, **options)
     seen, _ = single.reset(seed=3)
     blocks, _ = batch.reset(seed=3)
-    levers = 6 if homogenize else None
+    levers = MAX_LEVERS if homogenize else None
     for agent in single.possible_agents:
         space, role = single.action_space(agent), agent.split("_")[0]
         count = levers or NUM_LEVERS[role]
@@ -108,12 +108,12 @@ assert own["spending"] == np.float32(min(2.0, env.engine.states[0]["sme_cost"][1
 # Policies, evaluation, the average firm.
 team = {role: load_policy("scripted" if role in ("it", "sme") else "status_quo", role) for role in ROLES}
 table = run_episodes("one-month-pool-v1", team, 2)
-assert table.lever_use["sme"].shape == (6, 3) and table.lever_use["it"].shape == (5, 3)
+assert table.lever_use["sme"].shape == (7, 3) and table.lever_use["it"].shape == (6, 3)
 assert 0.0 < unlike_average(table) < 1.0
-assert average_firm(1, 2).shape == (1, 5, 6)
+assert average_firm(1, 2).shape == (1, 5, 9)
 alone = spiral_env.SingleRoleEnv("sme", partners="uniform", num_smes=2)
 alone.reset(seed=0)
-alone.step(np.ones(6, dtype=np.int64))
+alone.step(np.ones(7, dtype=np.int64))
 
 # Checkpoints: a network a role, and one for all.
 rng, wide = np.random.default_rng(0), Options(homogenize=True).observation_space("it").shape[0]

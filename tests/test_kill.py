@@ -15,6 +15,7 @@ from spiral_env.training import load_config, train
 ROOT = Path(__file__).resolve().parent.parent
 ROLLOUTS = 6
 OPTIONS = {"num_envs": 8, "num_steps": 20, "minibatches": 4, "epochs": 2, "hidden": 16, "env_threads": 1}
+OPTIONS |= {"scenario": "small-v1"}
 
 PROGRAM = """
 import os, signal, sys

@@ -81,7 +81,7 @@ def test_the_wheel_holds_every_module_scenario_and_table(built: Path) -> None:
     kinds = {".py", ".toml", ".csv", ".typed"}
     expected = {p.relative_to(ROOT).as_posix() for p in PACKAGE.rglob("*") if p.suffix in kinds}
     assert {name for name in _names(built) if Path(name).suffix in kinds} == expected
-    assert {"spiral_env/scenarios/small-v1.toml", "spiral_env/py.typed"} <= expected
+    assert {"spiral_env/scenarios/baseline-v1.toml", "spiral_env/py.typed"} <= expected
 
 
 def test_the_wheel_offers_the_command(built: Path) -> None:

@@ -27,7 +27,14 @@ from spiral_env.training.learning.normalisation import Normaliser
 from spiral_env.training.learning.returns import gae
 
 SMALL = TrainConfig(
-    num_envs=8, num_steps=20, minibatches=2, epochs=2, timesteps=8 * 20 * 11 * 4, hidden=16, env_threads=1
+    scenario="small-v1",
+    num_envs=8,
+    num_steps=20,
+    minibatches=2,
+    epochs=2,
+    timesteps=8 * 20 * 11 * 4,
+    hidden=16,
+    env_threads=1,
 )
 
 

@@ -50,7 +50,7 @@ def test_the_first_training_visibly_learns(tmp_path: Path) -> None:
     (steps,) = re.findall(r"spiral train --out results/runs/short --timesteps (\d+)", TEXT)
     run = train(load_config(None, {"timesteps": int(steps), "max_seconds": 3600.0}), tmp_path / "run")
     teams = [{role: load_policy(spec, role) for role in ROLES} for spec in ("status_quo", str(run))]
-    average, trained = (run_episodes("small-v1", team, 100).metrics["ecosystem_value"] for team in teams)
+    average, trained = (run_episodes("baseline-v1", team, 100).metrics["ecosystem_value"] for team in teams)
     assert mean_interval(trained).low > mean_interval(average).high
     assert mean_interval(trained - average).low > 0.0
 

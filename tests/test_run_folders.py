@@ -18,7 +18,15 @@ from spiral_env.training.runs.plot import plot_run
 from tests.bad_inputs import run_folders
 
 TINY = TrainConfig(
-    num_envs=2, num_steps=10, minibatches=2, epochs=1, hidden=4, env_threads=1, recurrent="it", timesteps=440
+    scenario="small-v1",
+    num_envs=2,
+    num_steps=10,
+    minibatches=2,
+    epochs=1,
+    hidden=4,
+    env_threads=1,
+    recurrent="it",
+    timesteps=440,
 )
 ROLLOUT = TINY.steps_per_iteration
 TOWN = 'extends = "small-v1"\nid = "town-v0"\ntitle = "Town"\nnum_smes = 8\n[params]\nprivacy_strictness = {}\n'

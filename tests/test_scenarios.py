@@ -17,6 +17,7 @@ from spiral_env.scenarios import Scenario
 IDS = spiral_env.scenario_ids()
 TABLE = {q.name: q for q in PARAMETERS}
 REQUIRED = {
+    "baseline-v1",
     "small-v1",
     "log4shell-v1",
     "credit-crunch-v1",
@@ -45,10 +46,10 @@ def test_a_scenario_is_named_by_its_file_and_explains_itself(scenario_id: str) -
 
 @pytest.mark.parametrize("scenario_id", IDS)
 def test_a_scenario_differs_from_the_baseline(scenario_id: str) -> None:
-    base, scenario = spiral_env.load_scenario("small-v1"), spiral_env.load_scenario(scenario_id)
+    base, scenario = spiral_env.load_scenario("baseline-v1"), spiral_env.load_scenario(scenario_id)
     same = {"id", "title", "description", "known_answer"}
     worlds = [x.model_dump(exclude=same) for x in (base, scenario)]
-    assert (worlds[0] == worlds[1]) == (scenario_id == "small-v1")
+    assert (worlds[0] == worlds[1]) == (scenario_id == "baseline-v1")
 
 
 @pytest.mark.parametrize("scenario_id", IDS)

@@ -27,7 +27,9 @@ from tests.bad_inputs.sweep_files import BAD_RANGES, BAD_SWEEPS
 from tests.command_line import refused, spiral
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = TrainConfig(algo="es", num_envs=4, hidden=8, layers=0, timesteps=4 * 60 * 11 * 6, env_threads=1)
+BASE = TrainConfig(
+    scenario="small-v1", algo="es", num_envs=4, hidden=8, layers=0, timesteps=4 * 60 * 11 * 6, env_threads=1
+)
 RANGES: dict[str, Any] = {"learning_rate": Span(1e-3, 1e-1, log=True), "es_sigma": [0.05, 0.1]}
 
 
@@ -430,7 +432,10 @@ def test_ranges_that_cannot_be_used_are_one_line(tmp_path: Path, name: str) -> N
 
 
 def _command(out: Path, *arguments: str) -> list[str]:
-    base = [f"--set={k}={v}" for k, v in (("algo", "es"), ("num_envs", 4), ("hidden", 8), ("layers", 0))]
+    base = [
+        f"--set={k}={v}"
+        for k, v in (("scenario", "small-v1"), ("algo", "es"), ("num_envs", 4), ("hidden", 8), ("layers", 0))
+    ]
     base += [f"--set=timesteps={4 * 60 * 11 * 20}", "--set=checkpoint_seconds=0.001", "--set-range=es_sigma=0.05:0.2"]
     ours = [] if "--resume" in arguments else base
     return [sys.executable, "-m", "spiral_env", "sweep", "--out", str(out), "--json", *ours, *arguments]

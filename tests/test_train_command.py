@@ -14,12 +14,13 @@ from spiral_env.training.runs.moved import moved_words
 from tests.command_line import refused, spiral
 
 TINY = ["--set", "num_envs=2", "--set", "num_steps=10", "--set", "minibatches=2", "--set", "hidden=4"]
+SMALL = ["--scenario", "small-v1", *TINY]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "[red] run"
-    done = spiral("train", "--out", str(folder), "--timesteps", "300", *TINY)
+    done = spiral("train", "--out", str(folder), "--timesteps", "300", *SMALL)
     assert done.code == 0, done.err
     assert f"training ippo on small-v1 in {folder}" in done.err
     assert "1 rollout of 220 agent-steps: 220 in all, at most 480 s" in done.err

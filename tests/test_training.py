@@ -26,7 +26,14 @@ from spiral_env.training.runs.config import ALGOS
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = TrainConfig(
-    algo="sb3-ppo", num_envs=3, num_steps=35, minibatches=5, epochs=2, timesteps=4 * 3 * 35 * 11, hidden=8
+    scenario="small-v1",
+    algo="sb3-ppo",
+    num_envs=3,
+    num_steps=35,
+    minibatches=5,
+    epochs=2,
+    timesteps=4 * 3 * 35 * 11,
+    hidden=8,
 )
 POLICIES = ("shared", "per_role")
 
@@ -170,6 +177,7 @@ def test_a_killed_run_leaves_a_folder_that_can_be_used_and_resumed(tmp_path: Pat
 
     run = tmp_path / "run"
     command = [sys.executable, "-m", "spiral_env", "train", "--algo", "sb3-ppo", "--out", str(run)]
+    command += ["--scenario", "small-v1"]
     command += ["--timesteps", "100000000", "--set", "num_envs=3", "--set", "num_steps=35", "--set", "hidden=8"]
     command += ["--set", "checkpoint_seconds=0.001"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -13,7 +13,7 @@ from gymnasium.wrappers import TimeAwareObservation
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import spiral_env
-from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
+from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS, spending
 from spiral_env.policy import StatusQuo, Uniform
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.single_role_vector_env import SingleRoleVectorEnv
@@ -158,7 +158,7 @@ def test_the_info_that_ends_an_episode_holds_its_outcomes(mode: str) -> None:
     batch, single = _batch(mode=mode, max_cycles=3), gymnasium.make(ID, scenario="small-v1", max_cycles=3)
     batch.reset(seed=7)
     single.reset(seed=8)
-    action = np.ones(5, dtype=np.int64)
+    action = np.ones(NUM_LEVERS["it"], dtype=np.int64)
     for month in range(3):
         *_, infos = batch.step(np.stack([action] * 3))
         *_, info = single.step(action)
@@ -174,7 +174,7 @@ def test_gymnasiums_statistics_stand_beside_the_outcomes() -> None:
     envs = RecordEpisodeStatistics(_batch(max_cycles=2))
     envs.reset(seed=0)
     for _ in range(2):
-        *_, infos = envs.step(np.ones((3, 5), dtype=np.int64))
+        *_, infos = envs.step(np.ones((3, NUM_LEVERS["it"]), dtype=np.int64))
     np.testing.assert_allclose(infos["episode"]["r"], infos["outcome_return_it"])
 
 
@@ -188,7 +188,7 @@ def test_a_shorter_limit_on_episodes_is_gymnasiums_time_limit(mode: str, limit: 
     for a, b in zip(ours.reset(seed=7), theirs.reset(seed=7), strict=True):
         _assert_same(a, b)
     for _ in range(13):
-        actions = np.ones((3, 5), dtype=np.int64)
+        actions = np.ones((3, NUM_LEVERS["it"]), dtype=np.int64)
         for a, b in zip(ours.step(actions), theirs.step(actions), strict=True):
             _assert_same(a, b)
 
@@ -249,7 +249,7 @@ def test_the_tuple_view_is_the_parallel_environment(homogenize: bool) -> None:
             plain_seen, plain_paid, *_ = plain.step(dict(zip(names, actions, strict=True)))
             assert paid == list(plain_paid.values())
             assert (ended, cut) == (False, month == 5)
-        assert info == {"episode_limit": True, **plain.metrics()}
+        assert info == {**spending(plain.engine.states[0]), "episode_limit": True, **plain.metrics()}
 
 
 def test_the_tuple_view_names_a_wrong_number_of_actions() -> None:

@@ -32,7 +32,7 @@ from spiral_env.training.runs.sweep import SweepConfig, summary, sweep
 FRAMEWORK = {"title": "Ray", "package": "ray", "adapter": "spiral_env.training.cluster"}
 AGENTS = agent_names(8)
 STORE = 150 * 2**20
-SMALL = {"engine": "ray", "runners": 1, "num_envs": 16, "num_steps": 20, "minibatches": 4}
+SMALL = {"scenario": "small-v1", "engine": "ray", "runners": 1, "num_envs": 16, "num_steps": 20, "minibatches": 4}
 LOG = RESULTS.parent / "ray_node_killed.txt"
 
 
@@ -239,7 +239,9 @@ def _trials(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_sweep_over_ray_gives_the_trials_of_a_local_one(tmp_path: Path) -> None:
-    base = load_config(None, {"num_envs": 8, "num_steps": 20, "minibatches": 2, "timesteps": 8 * 20 * 11 * 2})
+    base = load_config(
+        None, {"scenario": "small-v1", "num_envs": 8, "num_steps": 20, "minibatches": 2, "timesteps": 8 * 20 * 11 * 2}
+    )
     asked = SweepConfig(base, {"learning_rate": Span(2e-2, 1e-1, log=True)}, trials=2, episodes=4)
     sweep(tmp_path / "local", asked)
     with cluster(cpus=2):
