@@ -43,17 +43,18 @@ STORY = (
     """
     **Aggregation.** The pool goes from {q.pool:,.0f} to {s.pool:,.0f} good records; {s.fraud:.1%} of all held are bad.
     Its model reaches an AUC of {s.auc_pool:.3f}, a firm's own {own:.3f} on average. Members get {s.payouts:.2f} k$ for
-    what was accepted. Forecast skill is {s.skill:.3f}, capital {s.capital:,.0f} k$. Vulnerabilities that arrive:
-    {s.arrivals}; chance to find one in a month: {s.detection:.0%}; false findings: {s.false_findings}.
+    what was accepted. Forecast skill is {s.skill:.3f}, capital {s.capital:,.0f} k$. Of new
+    vulnerabilities {s.arrivals} arrive; the tools find one within a month with a chance of {s.detection:.0%} and raise
+    {s.false_findings} false findings.
     """,
     """
     **Governance.** The efforts agree on {s.hours:.1f} hours, {s.delay:.0%} of a month late. Patches: {s.patched} land,
     {s.failed} fail; {s.isolated} items are isolated, for {s.patching_cost:.1f} k$ in all; {known} known ones stay open.
     {threat}. A breach has a chance of {s.event_probability:.2%} and an expected loss of {s.expected_breach:.1f} k$, all
-    firms together {firms_expected:.2f} k$; drawn: breaches {s.breach}, events at firms {events}. Epsilon over twelve
-    months is {s.eps12:.2f}; a privacy incident has a chance of {s.incident_probability:.2%}. The market returns
+    firms together {firms_expected:.2f} k$; drawn: breaches {s.breach}, events at firms {events}; epsilon over twelve
+    months is {s.eps12:.2f}, a privacy incident has a chance of {s.incident_probability:.2%}. The market returns
     {s.market_return:+.1%} ({regime}, which nobody sees), the book {s.portfolio_return:+.2%}. Green firms: {green};
-    findings: {s.findings}; closed: {closed}.
+    findings: {s.findings}; {closed} firms close.
     """,
     """
     **Value.** The platform sells for {s.sales:,.0f} k$, a margin of {s.sales_margin:,.0f}; firms earn {profit:,.0f} k$.
