@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spiral_env.core.params import PARAMETERS
 from spiral_env.core.state import FIELDS
+from spiral_env.roles import FEATURES, LEVERS, NUM_LEVERS
+from spiral_env.scenarios import load_scenario
 from tests.benchmarks import bench as benchmarks
+from tests.benchmarks import report as reports
 from tests.benchmarks.bench import PARTS, beside_peers, markdown
 from tests.benchmarks.counting import WORK, CountedMonth
+from tests.benchmarks.draws import drawn
+from tests.benchmarks.marginal import Apart
+from tests.benchmarks.memory import _Views
+from tests.benchmarks.planner import Planning, planned
+from tests.benchmarks.report import Part
+from tests.benchmarks.search import WIDTH, Found, score
 from tests.benchmarks.stepping import check_parity, opened, random_efforts
+from tests.benchmarks.teams import VALUE, Averaged, Frozen, Held, altered, play, team
 
 
 def test_the_counted_month_is_the_month() -> None:
@@ -69,3 +81,90 @@ def test_an_unknown_part_and_a_missing_folder_are_one_line(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="part peers needs --peers FOLDER"):
         beside_peers(None)
     assert not list(tmp_path.iterdir())
+
+
+def test_frozen_averaged_and_held_change_what_they_say_and_nothing_else() -> None:
+    seen: list[np.ndarray] = []
+
+    class Mirror:
+        name = "mirror"
+
+        def reset(self, keys: np.ndarray) -> None:
+            seen.clear()
+
+        def act(self, observation: np.ndarray) -> np.ndarray:
+            seen.append(observation)
+            return np.zeros((*observation.shape[:2], NUM_LEVERS["sme"]))
+
+    view = np.arange(2 * 3 * 5, dtype=np.float32).reshape(2, 3, 5)
+    Frozen(Mirror(), {1: 7.0}).act(view)
+    assert (seen[-1][..., 1] == 7.0).all()
+    np.testing.assert_array_equal(np.delete(seen[-1], 1, axis=2), np.delete(view, 1, axis=2))
+    Averaged(Mirror()).act(view)
+    np.testing.assert_array_equal(seen[-1], np.repeat(view[:, 1:2], 3, axis=1))
+    efforts = Held(Mirror(), {2: 0.75}).act(view)
+    np.testing.assert_array_equal(efforts[..., 2], 0.75)
+    assert not np.delete(efforts, 2, axis=2).any()
+
+
+def test_one_firm_alone_does_otherwise() -> None:
+    players = team("scripted")
+    apart = Apart(players["sme"], {"module_tier": 0.0})
+    apart.reset(np.arange(2))
+    view = np.zeros((2, 5, len(FEATURES["sme"])), dtype=np.float32)
+    size = [x.name for x in FEATURES["sme"]].index("size")
+    view[..., size] = [[0, 1, 2, 3, 4], [4, 0, 2, 1, 3]]
+    tier = [x.name for x in LEVERS["sme"]].index("module_tier")
+    joined = apart.act(view)[..., tier]
+    np.testing.assert_array_equal(joined == 0.0, [[False, False, True, False, False]] * 2)
+    view[0, :, size] = 0.0
+    np.testing.assert_array_equal(apart.act(view)[..., tier], joined)
+
+
+def test_a_table_scores_as_the_policy_it_stands_for() -> None:
+    world = load_scenario("small-v1").model_copy(update={"max_cycles": 12})
+    rows = np.random.default_rng(0).random((2, 3, WIDTH))
+    seeds = world.evaluation_seeds(0, 3)
+    played = [play(world, Found(x, 0.0, 0).team(), 3).metrics[VALUE].mean() for x in rows]
+    np.testing.assert_allclose(score(world, rows, seeds), played, rtol=1e-12)
+
+
+def test_plans_never_end_below_the_team_that_they_better() -> None:
+    world = load_scenario("small-v1").model_copy(update={"max_cycles": 9})
+    before, after = planned(world, team("status_quo"), 3, Planning(horizon=4, stride=2, plans=6, rounds=2))
+    np.testing.assert_array_equal(before, play(world, team("status_quo"), 3).metrics[VALUE])
+    assert (after >= before).all()
+    assert after.sum() > before.sum()
+
+
+def test_drawn_worlds_stay_within_ranges_and_leave_what_evidence_fixes() -> None:
+    world = load_scenario("baseline-v1")
+    table = {q.name: q for q in PARAMETERS}
+    for values in drawn(world, 3):
+        assert altered(world, values).value("breach_mu") == world.value("breach_mu")
+        for name, value in values.items():
+            assert "assumed" in table[name].source
+            shown, usual = np.atleast_1d(value), np.atleast_1d(world.value(name))
+            inside = (shown >= 0.7 * usual - 1e-12) & (shown <= 1.3 * usual + 1e-12)
+            at_end = (shown == table[name].low) | (shown == table[name].high)
+            assert (inside | at_end | (usual < 0)).all()
+
+
+def test_means_of_past_views_stand_behind_the_present_one() -> None:
+    views = _Views()
+    for month in range(1, 9):
+        seen = views.seen(np.full((1, 1, 2), float(month), dtype=np.float32))
+    np.testing.assert_allclose(seen, [[[8.0, 8.0, 7.0, 7.0, 5.5, 5.5]]])
+
+
+def test_a_report_keeps_parts_that_were_measured_before(tmp_path: Path) -> None:
+    part = Part("Figures", lambda context: {"x": context}, lambda figures: (["", "x"], [["row", figures["x"]]]))
+    for only, context in (("b", 1.5), ("a", [2.0, 1.0, 3.0])):
+        options = argparse.Namespace(only=only, out=tmp_path)
+        reports.write({"a": part, "b": part}, context, options, "game", "world")
+    assert list(json.loads((tmp_path / "game.json").read_text())) == ["a", "b"]
+    text = (tmp_path / "game.md").read_text()
+    assert "| row | 1.50 |" in text
+    assert "| row | 2.00 [1.00, 3.00] |" in text
+    with pytest.raises(ValueError, match=r"--only must be of a, b, got 'c'"):
+        reports.measured({"a": part, "b": part}, "c")

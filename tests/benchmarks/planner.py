@@ -3,7 +3,7 @@
 A plan holds some levers of all agents of a role at 0, .5 or 1 for some months, over what the trained team does; after
 it the trained team plays on to the episode's end, which is simulated from a snapshot with the true draws. The best plan
 of a cross-entropy search is lived for its first months, then another is made. Since the unchanged team is always among
-the plans, no episode ends below the trained team's.
+the plans, and what is left of the plan before, no episode ends below the trained team's.
 """
 
 from __future__ import annotations
@@ -56,15 +56,14 @@ class _Copies:
             reset_policy(players[role], role, episode_keys(range(rows)))
         self.efforts = np.zeros((rows, self.env.num_agents, MAX_LEVERS))
 
-    def live(self, months: int, plan: np.ndarray | None) -> None:
-        """Some months under a plan ``[rows, levers]``, or under none."""
-        for _ in range(months):
+    def live(self, months: int, plan: np.ndarray, lasts: np.ndarray) -> None:
+        """Some months, each row's first ``lasts`` ``[rows]`` under its plan ``[rows, levers]``."""
+        for month in range(months):
             for k, role in enumerate(ROLES):
                 last = k + 1 if k < len(ROLES) - 1 else None
                 own = ask_policy(self.players[role], role, self.env.engine.observations[role])
-                if plan is not None:
-                    wish = plan[:, None, PARTS[role]]
-                    own = np.where(np.isnan(wish), own, wish)
+                wish = plan[:, None, PARTS[role]]
+                own = np.where(np.isnan(wish) | (lasts <= month)[:, None, None], own, wish)
                 self.efforts[:, k:last, : NUM_LEVERS[role]] = own
             self.env.engine.step(self.efforts)
 
@@ -82,42 +81,46 @@ def planned(
     """
     rng = np.random.default_rng([seed, 7])
     copies = _Copies(world, players, world.evaluation_seeds(0, episodes), planning.plans)
-    months = copies.env.max_cycles
+    months, rows = copies.env.max_cycles, episodes * planning.plans
     start = copies.env.engine.save()
-    copies.live(months, None)
+    copies.live(months, np.full((rows, WIDTH), np.nan), np.zeros(rows))
     before = copies.values()[:, 0]
     copies.env.engine.load(*start)
+    best, lasts = np.full((episodes, WIDTH), np.nan), np.zeros(episodes)
     for month in range(0, months, planning.stride):
-        best = _plan(copies, months - month, planning, rng)
-        copies.live(min(planning.stride, months - month), np.repeat(best, planning.plans, axis=0))
+        best, lasts = _plan(copies, best, lasts, months - month, planning, rng)
+        lived = min(planning.stride, months - month)
+        copies.live(lived, np.repeat(best, planning.plans, axis=0), np.repeat(lasts, planning.plans))
+        lasts = np.maximum(0, lasts - lived)
     after = copies.values()[:, 0]
     copies.env.close()
     return before, after
 
 
-def _plan(copies: _Copies, left: int, planning: Planning, rng: np.random.Generator) -> np.ndarray:
-    """The best plan found for each ecosystem ``[ecosystems, levers]``; the worlds are as they were."""
+def _plan(
+    copies: _Copies, best: np.ndarray, lasts: np.ndarray, left: int, planning: Planning, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best plan found for each ecosystem, ``[ecosystems, levers]``, and its months; the worlds are as they were.
+
+    ``best`` and ``lasts`` are what is left of the plan before.
+    """
     here = copies.env.engine.save()
     chance = np.full((copies.count, WIDTH, len(_CHOICES)), (1.0 - _KEEP) / (len(_CHOICES) - 1))
     chance[..., 0] = _KEEP
-    best, best_value = np.full((copies.count, WIDTH), np.nan), np.full(copies.count, -np.inf)
     elites = max(2, planning.plans // 8)
+    every = np.arange(copies.count)
     for _ in range(planning.rounds):
         edges = chance.cumsum(-1)[:, None, :, :-1]
         picks = (rng.random((copies.count, planning.plans, WIDTH, 1)) > edges).sum(-1)
-        plans = _CHOICES[picks]
-        plans[:, 0], plans[:, 1] = np.nan, best
+        plans, months = _CHOICES[picks], np.full((copies.count, planning.plans), float(planning.horizon))
+        plans[:, 0], plans[:, 1], months[:, 1] = np.nan, best, lasts
         copies.env.engine.load(*here)
-        rows = plans.reshape(-1, WIDTH)
-        ahead = min(planning.horizon, left)
-        copies.live(ahead, rows)
-        copies.live(left - ahead, None)
+        copies.live(left, plans.reshape(-1, WIDTH), months.reshape(-1))
         values = copies.values()
         order = np.argsort(-values, axis=1, kind="stable")[:, :elites]
-        for k in range(copies.count):
-            if values[k, order[k, 0]] > best_value[k]:
-                best[k], best_value[k] = plans[k, order[k, 0]], values[k, order[k, 0]]
+        best, lasts = plans[every, order[:, 0]], months[every, order[:, 0]]
+        for k in every:
             share = (picks[k, order[k]][..., None] == np.arange(len(_CHOICES))).mean(0)
             chance[k] = 0.3 * chance[k] + 0.7 * share
     copies.env.engine.load(*here)
-    return best
+    return best, lasts
