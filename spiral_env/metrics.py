@@ -26,7 +26,7 @@ __all__ = [
 
 METRICS: dict[str, tuple[str, str]] = {
     "spiral_height": ("levels", "levels climbed and the fraction of the current turn"),
-    "ecosystem_value": ("k$ a month", "operating value and certainty equivalent less externalities, mean over the planned episode"),
+    "ecosystem_value": ("k$ a month", "operating value and certainty equivalent less externalities, mean as planned"),
     "present_value": ("k$", "ecosystem value discounted to the start"),
     "terminal_value": ("k$", "12 x the mean operating value of the last 6 months"),
     "operating_value": ("k$ a month", "mean over the planned episode"),

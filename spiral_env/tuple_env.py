@@ -25,9 +25,9 @@ Observations = tuple[np.ndarray, ...]
 class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
     """Entry ``k`` of observations, actions and rewards is the agent ``possible_agents[k]``.
 
-    Infos say what each role's levers asked for and what was paid (``spiral_env.metrics.SPENDING_KEYS``, k$). That of the
-    step that ends an episode also holds its outcome measures and ``episode_limit``, true where the horizon ended it:
-    EPyMARL bootstraps there and logs the measures.
+    Infos say what each role's levers asked for and what was paid (``spiral_env.metrics.SPENDING_KEYS``, k$). That of
+    the step that ends an episode also holds its outcome measures and ``episode_limit``, true where the horizon ended
+    it: EPyMARL bootstraps there and logs the measures.
 
     Attributes:
         n_agents: number of agents.

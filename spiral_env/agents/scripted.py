@@ -11,7 +11,7 @@ __all__ = ["Scripted"]
 
 
 class Scripted:
-    """Invest when the spiral is in a stock's own stage; answer alerts; follow the market filter."""
+    """Invest when the spiral is in a stock's own stage; answer alerts; hold assets where the market is calm."""
 
     name = "scripted"
 
@@ -59,9 +59,7 @@ class Scripted:
         return {
             "security_budget": np.where(see["R"] > 0.6, 1.0, 0.5),
             "green_lending": np.ones_like(see["R"]),
-            **{
-                f"asset_{j}": np.where(calm & (see[f"asset_signal_{j}"] > 0.0), 0.5, 0.05) for j in range(1, 5)
-            },
+            **{f"asset_{j}": np.where(calm & (see[f"asset_signal_{j}"] > 0.0), 0.5, 0.05) for j in range(1, 5)},
             "disclosure": np.where(see["stage_governance"] > 0.5, 1.0, 0.5),
         }
 
