@@ -6,12 +6,21 @@ import numpy as np
 
 from spiral_env.policy import check_role
 from spiral_env.roles import FEATURES, LEVERS
+from spiral_env.roles.finance import ASSETS
 
 __all__ = ["Scripted"]
 
+_MARGIN = 0.08
+"""How far above a level's need a stock is held."""
+
+
+def _held(stock: np.ndarray, level: np.ndarray, hold: float) -> np.ndarray:
+    """Full effort until the stock meets what the level needs, as the shipped worlds ask for it; ``hold`` from then on."""
+    return np.where(stock < 0.34 + 0.06 * level + _MARGIN, 1.0, hold)
+
 
 class Scripted:
-    """Invest when the spiral is in a stock's own stage; answer alerts; hold assets where the market is calm."""
+    """Build what the level needs and hold it; answer alerts; follow forecasts while the market is calm."""
 
     name = "scripted"
 
@@ -32,45 +41,44 @@ class Scripted:
 
     @staticmethod
     def _it(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """``now`` on the alerted tier while it still helps, else ``batch``; scan and share in their stages."""
+        """``now`` on the alerted tier while it still helps, else ``batch``; tools as needed; rank by EPSS."""
         efforts = {}
         for tier in ("edge", "core", "internal"):
             fresh = see[f"posture_months_{tier}"] < 2.5
             worth = tier != "internal"
             efforts[tier] = np.where((see[f"alert_{tier}"] > 0.5) & fresh & worth, 1.0, 0.5)
-        efforts["scanning"] = np.where(see["stage_aggregation"] > 0.5, 1.0, 0.5)
-        efforts["threat_intel"] = np.where(see["stage_governance"] > 0.5, 1.0, 0.5)
+        maturity = sum(see[f"maturity_{tool}"] for tool in ("sast", "dast", "sca", "iast")) / 4.0
+        efforts["scanning"] = _held(maturity, see["level"], 0.3)
+        efforts["triage"] = np.full_like(see["R"], 0.5)
         return efforts
 
     @staticmethod
     def _business(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Modules in aggregation, privacy in governance, a low fee, epsilon within a year's account."""
+        """Modules as needed, privacy technology to a half, epsilon within the account that counts as kept."""
         return {
-            "modules": np.where(see["stage_aggregation"] > 0.5, 1.0, 0.5),
-            "privacy_tech": np.where(see["stage_governance"] > 0.5, 1.0, 0.5),
-            "tenant_fee": np.zeros_like(see["fee"]),
-            "privacy_budget": np.where(see["eps12"] < 6.0, 1.0, 0.5),
+            "modules": _held(see["modules"], see["level"], 0.4),
+            "privacy_tech": np.where(see["privacy"] < 0.5, 0.6, 0.3),
+            "privacy_budget": np.where(see["eps12"] < 3.5, 0.6, 0.3),
         }
 
     @staticmethod
     def _finance(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Release enough, lend, hold the market only in calm, verify a little, disclose in governance."""
+        """Lend, hold what is forecast to rise while the market is calm, verify a little."""
         calm = see["volatility"] < 0.035
+        rising = {f"asset_{j}": np.where(see[f"asset_signal_{j}"] > 0.0, 0.4, 0.1) for j in ASSETS}
         return {
-            "security_budget": np.where(see["R"] > 0.6, 1.0, 0.5),
             "green_lending": np.ones_like(see["R"]),
-            **{f"asset_{j}": np.where(calm & (see[f"asset_signal_{j}"] > 0.0), 0.5, 0.05) for j in range(1, 5)},
-            "disclosure": np.where(see["stage_governance"] > 0.5, 1.0, 0.5),
+            **{name: np.where(calm, weight, 0.05) for name, weight in rising.items()},
         }
 
     @staticmethod
     def _sme(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Full tier and full sharing, hygiene most in governance, real ESG, borrow within the limit."""
-        governing = see["stage_governance"] > 0.5
+        """Full tier and full sharing, hygiene to a good stock, real ESG where it is not constrained, borrow within limits."""
         return {
-            "patching": np.where(governing, 1.0, 0.5),
+            "patching": np.where(see["hygiene"] < 0.7, 1.0, 0.5),
             "module_tier": np.ones_like(see["esg"]),
-            "esg": np.where(governing & (see["esg"] < 0.6), 1.0, 0.0),
+            "esg": np.where((see["constraint"] < 0.6) & (see["esg"] < 0.6), 1.0, 0.0),
             "borrowing": np.where(see["leverage"] < 0.8, 1.0, 0.5),
             "data_sharing": np.ones_like(see["esg"]),
+            "curation": np.full_like(see["esg"], 0.7),
         }

@@ -177,7 +177,6 @@ FIELDS: tuple[Field, ...] = (
         tier_effort f8 1 0..1
         posture_months f8[tiers] months 0..T
         posture_factor f8[tiers] x_threat 0..1
-        posture_mean f8[tiers] x_threat 0..1
         scanning_effort f8 1 0..1
         intel_effort f8 1 0..1
         triage f8 effort 0..1
@@ -331,6 +330,8 @@ FIELDS: tuple[Field, ...] = (
         base_hazard f8[S] hazard 0..
         carry_hazard f8[S] hazard_before_exposure 0..
         campaign i8 tier_or_-1 -1..2
+        threat_seen f8[tiers] x 0..
+        threat_met f8[tiers] x 0..
         alert i8 0_or_1 0..1
         alert_tier i8 tier_or_-1 -1..2
         event_probability f8 1/month 0..1

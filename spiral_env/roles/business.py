@@ -50,6 +50,9 @@ FEATURES = (
         remitted 0 4 100 k$
         unit_cost 0 4 1 k$ a tenant
         payouts 0 4 10 k$
+        lesson 0 1 1 what exposure and privacy incidents have taught
+        proof 0 1 1 what the last turn has proved
+        scope 0 4 2 x the market of the start
         """
     )
     + own_action(LEVERS)
@@ -147,4 +150,7 @@ def observe(s, p, out):
     out[FEATURE.remitted] = s.remitted / (SCALE.remitted * p.size)
     out[FEATURE.unit_cost] = s.tenant_service / max(1, s.num_members)
     out[FEATURE.payouts] = s.payouts / (SCALE.payouts * p.size)
+    out[FEATURE.lesson] = s.lesson_privacy
+    out[FEATURE.proof] = s.proof
+    out[FEATURE.scope] = s.scope / SCALE.scope
     remember(s.business_action, out)

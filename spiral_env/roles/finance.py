@@ -54,6 +54,7 @@ FEATURES = (
         disclosure 0 1 1 stock
         capital_need 0 4 1 capital against need
         deposits 0 4 2500 k$
+        lesson 0 1 1 what findings and losses have taught
         """
     )
     + per(ASSETS, "asset_return -4 4 0.05 a month")
@@ -161,6 +162,7 @@ def observe(s, p, out):
     out[FEATURE.remitted] = s.remitted / (SCALE.remitted * p.size)
     out[FEATURE.disclosure] = s.disclosure
     out[FEATURE.capital_need] = s.capital / (p.need_capital * s.num_smes / 8.0 * s.need_scale)
+    out[FEATURE.lesson] = s.lesson_finance
     out[FEATURE.deposits] = s.deposits / (SCALE.deposits * p.size)
     for j in range(NUM_ASSETS):
         out[FEATURE.asset_return[j]] = s.asset_return[j] / SCALE.asset_return

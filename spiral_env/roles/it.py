@@ -47,6 +47,7 @@ FEATURES = (
         false_hours 0 4 10 h
         isolated 0 4 10 vulnerabilities
         intel 0 1 1 stock
+        lesson 0 1 1 what findings and incidents have taught
         """
     )
     + per(TIERS, "posture_months 0 4 6 months in now")
@@ -107,7 +108,6 @@ def _fatigue(s, p):
         else:
             s.posture_factor[tier] = 1.0
             s.posture_months[tier] = max(0.0, s.posture_months[tier] - 1.0)
-        s.posture_mean[tier] += (s.posture_factor[tier] - s.posture_mean[tier]) / 12.0
 
 
 @kernel
@@ -164,6 +164,7 @@ def observe(s, p, out):
     out[FEATURE.false_hours] = s.false_findings * p.false_hours / SCALE.false_hours
     out[FEATURE.isolated] = s.isolated / SCALE.isolated
     out[FEATURE.intel] = s.intel
+    out[FEATURE.lesson] = s.lesson_security
     noise = 1.0 + p.observation_noise[0] * normal(s.seed, s.month, Stream.OBSERVATION, NOISE.it_premium)
     out[FEATURE.premium] = s.premium_mean * noise / (SCALE.premium * p.size)
     remember(s.it_action, out)

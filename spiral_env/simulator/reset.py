@@ -192,7 +192,8 @@ def _stocks(s, p):
         s.value_ring[k] = p.start_value / p.sme_scale
     for k in range(3):
         s.posture_factor[k] = 1.0
-        s.posture_mean[k] = 1.0
+        s.threat_seen[k] = p.threat_mean
+        s.threat_met[k] = p.threat_mean
     s.tier_effort = p.effort_floor
     s.fee_next = 0.5
     s.fee_effort = 0.5

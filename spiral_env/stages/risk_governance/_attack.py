@@ -9,7 +9,7 @@ from spiral_env.core._jit import kernel
 from spiral_env.core.rng import Stream, lognormal, uniform
 from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT, ISOLATED, PATCHED
 
-__all__ = ["attack_platform", "campaign", "expose", "limited_mean", "reach", "sme_hazards", "spill"]
+__all__ = ["attack_platform", "campaign", "expose", "limited_mean", "meet", "reach", "sme_hazards", "spill"]
 
 
 _FINE = 1_073_741_824.0
@@ -33,6 +33,21 @@ def campaign(s, p):
     elif s.campaign < 0 and sign < p.alert_false:
         s.alert_tier = int(which * 3.0)
     s.alert = 1 if s.alert_tier >= 0 else 0
+
+
+@kernel
+def threat(s, p, tier):
+    """Threat to a tier this month: high under a campaign."""
+    return p.threat_campaign if s.campaign == tier else p.threat_quiet
+
+
+@kernel
+def meet(s, p):
+    """Yearly means of the threat to each tier and of what its posture left of it: how well alerts were answered."""
+    for tier in range(3):
+        theta = threat(s, p, tier)
+        s.threat_seen[tier] += (theta - s.threat_seen[tier]) / 12.0
+        s.threat_met[tier] += (theta * s.posture_factor[tier] - s.threat_met[tier]) / 12.0
 
 
 @kernel
@@ -195,10 +210,10 @@ def attack_platform(s, p, chance):
     loss_now, loss_cycle = 0.0, 0.0
     for k in range(s.num_services):
         tier = s.service_tier[k]
-        theta = p.threat_campaign if s.campaign == tier else p.threat_quiet
+        theta = threat(s, p, tier)
         entry = members / edges if tier == 0 else 0.0
         hazard = common * s.base_hazard[k] * theta * s.posture_factor[tier] + entry
-        mean = common * s.base_hazard[k] * p.threat_mean * s.posture_mean[tier] + entry
+        mean = common * s.base_hazard[k] * p.threat_mean * s.threat_met[tier] / s.threat_seen[tier] + entry
         severity = reach(s, p, k, s.modules, chance) / s.mean_reach
         now += hazard
         cycle += mean
@@ -224,7 +239,7 @@ def _draw_breach(s, p, common, member_entry, total, chance):
     entry = s.num_services - 1
     for k in range(s.num_services):
         tier = s.service_tier[k]
-        theta = p.threat_campaign if s.campaign == tier else p.threat_quiet
+        theta = threat(s, p, tier)
         point -= common * s.base_hazard[k] * theta * s.posture_factor[tier] + (member_entry if tier == 0 else 0.0)
         if point < 0.0:
             entry = k

@@ -12,6 +12,7 @@ from spiral_env.stages.risk_governance._attack import (
     campaign,
     expose,
     limited_mean,
+    meet,
     sme_hazards,
     spill,
 )
@@ -59,6 +60,7 @@ def govern(s, p, scratch):
     s.ranking = (s.intel + s.disclosure + s.mean_sharing) / 3.0
     plan_and_patch(s, p, scratch)
     campaign(s, p)
+    meet(s, p)
     expose(s, p)
     sme_hazards(s, p)
     platform_loss, platform_cycle = attack_platform(s, p, scratch[0])
