@@ -147,6 +147,7 @@ MEANINGS: dict[str, str] = {
     "shock_epss": "their exploit probability",
     # Risk governance: patching.
     "capacity_hours": "IT hours for patching at full effort of all",
+    "integration_hours": "hours that building modules at full effort takes from patching",
     "effort_floor": "least effort that counts for a side of patching",
     "window_floor": "effort of business that is there without a window",
     "soft_minimum": "how far the weakest of the three sides decides",
@@ -293,6 +294,7 @@ MEANINGS: dict[str, str] = {
     "partners_innovation": "outside parties that come by themselves, at full trust",
     "partners_imitation": "outside parties that those there bring, at full trust",
     "partners_churn": "outside parties that leave, without trust",
+    "partners_privacy": "outside parties that come only where privacy technology is mature",
     "investor_deposit": "deposits of outside investors, were all there",
     "deposit_pace": "part of the gap to their wish that deposits move by",
     "scope_gain": "market that a finished turn of quality one adds",

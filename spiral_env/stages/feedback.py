@@ -95,8 +95,9 @@ def _trust(s, p):
 
 @kernel
 def _partners(s, p):
-    """Outside tenants, data partners and investors: they come where SMEs are, by trust (Bass 1969), and churn."""
-    drawn = s.trust * s.num_members / s.num_smes
+    """Outside tenants, data partners and investors: they come where SMEs are, by trust and privacy (Bass), and churn."""
+    assured = 1.0 - p.partners_privacy * (1.0 - s.privacy)
+    drawn = s.trust * assured * s.num_members / s.num_smes
     come = (p.partners_innovation + p.partners_imitation * s.partners) * drawn * (1.0 - s.partners)
     leave = p.partners_churn * (1.0 - s.trust) * s.partners
     s.partners = min(max(s.partners + p.edge_governance_value * come - leave, 0.0), 1.0)

@@ -91,7 +91,8 @@ def _land(s, p, money, scratch):
     """Patch in the order of the queue what hours and money allow; returns money left and attempts in ``now``."""
     tickets = scratch[1]
     key = stream_key(s.seed, 0, Stream.PATCH_FAILURE)
-    hours = s.hours - s.false_findings * p.false_hours
+    building = p.integration_hours * s.num_services / 12.0 * s.modules_effort
+    hours = s.hours - s.false_findings * p.false_hours - building
     attempts = 0
     least_hours = min(p.patch_hours[1], p.patch_hours[2])
     least_price = min(p.patch_cost[1], p.patch_cost[2]) * p.size
