@@ -143,6 +143,10 @@ class ByAutograd:
     def take(self, batch: Batch, cells: np.ndarray, scale: float, moving: bool) -> np.ndarray:
         """As the protocol says."""
         index = torch.from_numpy(np.ascontiguousarray(cells)).to(self.learner.device)
+        return self.write(batch, index, scale, float(moving)).cpu().numpy().astype(np.float64) * scale
+
+    def write(self, batch: Batch, index: Tensor, scale: float, moving: float | Tensor) -> Tensor:
+        """As ``take`` with all on the learner's device: cells ``index``, 1 or 0 for ``moving``; sums not scaled."""
         loss, sums = self._loss(batch, index, scale, moving)
         gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
         for part, gradient in zip(self._parts, gradients, strict=True):
@@ -150,9 +154,9 @@ class ByAutograd:
                 part.zero_()
             else:
                 part.copy_(gradient)
-        return torch.stack(sums).cpu().numpy().astype(np.float64) * scale
+        return torch.stack(sums)
 
-    def _loss(self, batch: Batch, index: Tensor, scale: float, moving: bool) -> tuple[Tensor, list[Tensor]]:
+    def _loss(self, batch: Batch, index: Tensor, scale: float, moving: float | Tensor) -> tuple[Tensor, list[Tensor]]:
         learner, weights, flat = self.learner, self.weights, index.reshape(-1)
         x = batch.x[flat]
         rows = x.shape[0] * x.shape[1]
@@ -162,7 +166,7 @@ class ByAutograd:
         policy, kl = policy_loss(log_p, old_log_p, advantages, weights.clip_coef)
         value = value_loss(learner.critic(x, None if batch.state is None else batch.state[flat]).reshape(-1), targets)
         bonus = entropy.sum()
-        actor = (policy - weights.ent_coef * bonus) * (scale if moving else 0.0)
+        actor = (policy - weights.ent_coef * bonus) * (scale * moving)
         return actor + weights.vf_coef * scale * value, [y.detach() for y in (policy, value, bonus, kl)]
 
     def _unroll(self, batch: Batch, x: Tensor, index: Tensor) -> Tensor:

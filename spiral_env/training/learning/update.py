@@ -13,9 +13,9 @@ from spiral_env.training.learning.gradients import Batch, ByAutograd, ByHand, Gr
 from spiral_env.training.learning.learner import Learner
 from spiral_env.training.learning.rollout import Rollout
 
-__all__ = ["Rule", "Updater"]
+__all__ = ["LOSSES", "Rule", "Updater"]
 
-_LOSSES = ("policy_loss", "value_loss", "entropy", "kl", "gradient_norm")
+LOSSES = ("policy_loss", "value_loss", "entropy", "kl", "gradient_norm")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Updater:
                 kl = {role: np.mean([x[3] for x in sums[role][before:]]) for role in ROLES}
                 moving = {role: moving[role] and bool(kl[role] <= 1.5 * self.rule.target_kl) for role in ROLES}
         means = {role: np.mean(values, axis=0) for role, values in sums.items()}
-        return {f"{name}/{role}": float(means[role][k]) for k, name in enumerate(_LOSSES) for role in ROLES}
+        return {f"{name}/{role}": float(means[role][k]) for k, name in enumerate(LOSSES) for role in ROLES}
 
     def _batch(self, role: str, rollout: Rollout) -> Batch:
         r, learner = rollout.roles[role], self.team[role]
@@ -110,7 +110,7 @@ class Updater:
                 else:
                     # Fewer cells, or whole ecosystems, than pieces.
                     piece.out.zero_()
-                    out.append(np.zeros(len(_LOSSES) - 1))
+                    out.append(np.zeros(len(LOSSES) - 1))
             return out
 
         results = self.threads.each(work, [(share,) for share in self._shares])

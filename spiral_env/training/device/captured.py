@@ -1,0 +1,50 @@
+"""Work on tensors that stay where they are, done again and again without a word from the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+__all__ = ["Captured"]
+
+
+class Captured:
+    """A function of no arguments and no result, whose kernels on a CUDA device are recorded once and then replayed.
+
+    The first call runs it as it is, and makes what it keeps; the second records. On a CPU every call runs it.
+    It must read and write tensors at fixed addresses, never wait for the device, and draw from ``generator`` alone.
+    """
+
+    def __init__(self, function: Callable[[], None], device: torch.device, generator: torch.Generator) -> None:
+        """Nothing runs yet."""
+        self._function, self._device, self._generator = function, device, generator
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._calls = 0
+
+    def __call__(self) -> None:
+        """Do the work once."""
+        self._calls += 1
+        if self._device.type != "cuda":
+            self._function()
+        elif self._calls == 1:
+            self._beside()
+        else:
+            if self._graph is None:
+                self._graph = self._record()
+            self._graph.replay()
+
+    def _beside(self) -> None:
+        """Run on a stream of its own, as torch asks of what is to be recorded."""
+        here, beside = torch.cuda.current_stream(self._device), torch.cuda.Stream(self._device)
+        beside.wait_stream(here)
+        with torch.cuda.stream(beside):
+            self._function()
+        here.wait_stream(beside)
+
+    def _record(self) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self._generator)
+        with torch.cuda.graph(graph):
+            self._function()
+        return graph
