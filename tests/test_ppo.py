@@ -311,11 +311,11 @@ def test_the_strategy_climbs_towards_the_actions_that_pay(apart: bool) -> None:
     x = torch.zeros(64, 8, species.shapes[0][0])
     shares = []
     for generation in range(15):
-        species.mutate(32, np.random.default_rng(generation))
+        trainer.mutate(species, np.random.default_rng(generation))
         actions = species.act(x, config.es_sigma)
-        pay = (actions[..., 4] == 2).astype(float)
-        shares.append(pay.mean())
-        species.learn(pay if apart else np.repeat(pay.mean(1, keepdims=True), 8, axis=1), config.learning_rate, 0.0)
+        pay = (actions[..., 4] == 2).double()
+        shares.append(float(pay.mean()))
+        species.learn(pay if apart else pay.mean(1, keepdim=True).expand_as(pay), config.learning_rate, 0.0)
     assert shares[-1] > 0.95 > shares[0]
     trainer.close()
 

@@ -19,18 +19,20 @@ class DeviceNormaliser:
 
     Attributes:
         moments: the normaliser, on the host.
+        mean: as it is now, float32 ``[D]``.
     """
 
     def __init__(self, moments: Normaliser, device: torch.device) -> None:
         """Take over what the normaliser has seen."""
         self.moments = moments
         width = len(moments.mean)
-        self._shift, self._scale = torch.zeros(width, device=device), torch.ones(width, device=device)
+        self.mean, self._shift, self._scale = (torch.zeros(width, device=device) for _ in range(3))
         self.refresh()
 
     def refresh(self) -> None:
         """Take over what the normaliser has seen meanwhile."""
         mean, scale = self.moments.mean.astype(np.float32), (1.0 / self.moments.std).astype(np.float32)
+        self.mean.copy_(torch.from_numpy(mean))
         self._shift.copy_(torch.from_numpy(-mean * scale))
         self._scale.copy_(torch.from_numpy(scale))
 
