@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
-__all__ = ["Captured"]
+__all__ = ["Captured", "memory_suffices"]
+
+
+@contextmanager
+def memory_suffices(num_envs: int) -> Iterator[None]:
+    """Say in one line where a device's memory does not.
+
+    Raises:
+        MemoryError: the device's memory ran out.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        line = str(error).splitlines()[0][:200]
+        raise MemoryError(f"num_envs {num_envs} or num_steps must be lower on this device: {line}") from None
 
 
 class Captured:

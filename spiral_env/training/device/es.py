@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spiral_env.roles import ROLES
 from spiral_env.training.algorithms.es import EsTrainer, Species
-from spiral_env.training.device.captured import Captured
+from spiral_env.training.device.captured import Captured, memory_suffices
 from spiral_env.training.device.learner import DeviceNormaliser
 from spiral_env.training.learning.torch_state import open_device
 from spiral_env.training.runs.config import TrainConfig
@@ -55,6 +55,11 @@ class DeviceEsTrainer(EsTrainer):
 
     def _new_batch(self, **options: Any) -> SpiralVectorEnv:
         return SpiralVectorEnv(**options | {"device": self.device})
+
+    def iterate(self) -> dict[str, float]:
+        """One generation; its figures are those of a CPU."""
+        with memory_suffices(self.env.num_envs):
+            return super().iterate()
 
     def mutate(self, species: Species, rng: np.random.Generator) -> None:
         """Draw the noise of a generation on the device."""

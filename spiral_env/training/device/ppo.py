@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from spiral_env.training.algorithms.ppo import PpoTrainer
+from spiral_env.training.device.captured import memory_suffices
 from spiral_env.training.device.learner import DeviceLearner
 from spiral_env.training.device.rollout import DevicePlayer
 from spiral_env.training.device.update import DeviceUpdater
@@ -39,16 +40,17 @@ class DeviceTrainer(PpoTrainer[DeviceLearner]):
         """
         self.device = open_device(config.device) if device is None else device
         self._generator = torch.Generator(self.device)
-        super().__init__(config, critic, central=central)
-        self.player = DevicePlayer(
-            self.env,
-            self.team,
-            central=central,
-            seed=config.seed,
-            steps=config.num_steps,
-            generator=self._generator,
-        )
-        self.updater = DeviceUpdater(self.team, self.player.batch, self.rule, self.weights, self._generator)
+        with memory_suffices(config.num_envs):
+            super().__init__(config, critic, central=central)
+            self.player = DevicePlayer(
+                self.env,
+                self.team,
+                central=central,
+                seed=config.seed,
+                steps=config.num_steps,
+                generator=self._generator,
+            )
+            self.updater = DeviceUpdater(self.team, self.player.batch, self.rule, self.weights, self._generator)
 
     def _new_batch(self, **options: Any) -> SpiralVectorEnv:
         return SpiralVectorEnv(**options | {"device": self.device})
@@ -64,7 +66,8 @@ class DeviceTrainer(PpoTrainer[DeviceLearner]):
         config = self.config
         seed = np.random.SeedSequence([config.seed, 4, self.iteration]).generate_state(1, np.uint64)
         self._generator.manual_seed(int(seed[0]) >> 1)
-        outcomes = self.player.collect()
-        self.player.judge(config.gamma, config.gae_lambda)
-        losses = self.updater.step(self.learning_rate)
+        with memory_suffices(config.num_envs):
+            outcomes = self.player.collect()
+            self.player.judge(config.gamma, config.gae_lambda)
+            losses = self.updater.step(self.learning_rate)
         return self.count(losses, outcomes)
