@@ -7,7 +7,15 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["Captured", "memory_suffices"]
+__all__ = ["Captured", "memory_suffices", "prepare"]
+
+
+def prepare(device: torch.device) -> torch.Generator:
+    """Make a device torch's current one, on which products round to TF32; returns a generator there."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.set_float32_matmul_precision("high")
+    return torch.Generator(device)
 
 
 @contextmanager
@@ -31,7 +39,7 @@ class Captured:
     It must read and write tensors at fixed addresses, never wait for the device, and draw from ``generator`` alone.
     """
 
-    def __init__(self, function: Callable[[], None], device: torch.device, generator: torch.Generator) -> None:
+    def __init__(self, function: Callable[[], object], device: torch.device, generator: torch.Generator) -> None:
         """Nothing runs yet."""
         self._function, self._device, self._generator = function, device, generator
         self._graph: torch.cuda.CUDAGraph | None = None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spiral_env.roles import ROLES
 from spiral_env.training.algorithms.es import EsTrainer, Species
-from spiral_env.training.device.captured import Captured, memory_suffices
+from spiral_env.training.device.captured import Captured, memory_suffices, prepare
 from spiral_env.training.device.learner import DeviceNormaliser
 from spiral_env.training.learning.torch_state import open_device
 from spiral_env.training.runs.config import TrainConfig
@@ -32,7 +32,7 @@ class DeviceEsTrainer(EsTrainer):
             device: another than ``config.device``, as a CPU, on which the same functions run.
         """
         self.device = open_device(config.device) if device is None else device
-        self._generator = torch.Generator(self.device)
+        self._generator = prepare(self.device)
         super().__init__(config)
         envs, agents = self.env.num_envs, self.env.num_agents_of
         levers = {role: self.env.options.num_levers(role) for role in ROLES}

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from spiral_env.training.algorithms.ppo import PpoTrainer
-from spiral_env.training.device.captured import memory_suffices
+from spiral_env.training.device.captured import memory_suffices, prepare
 from spiral_env.training.device.learner import DeviceLearner
 from spiral_env.training.device.rollout import DevicePlayer
 from spiral_env.training.device.update import DeviceUpdater
@@ -39,7 +39,7 @@ class DeviceTrainer(PpoTrainer[DeviceLearner]):
             device: another than ``config.device``, as a CPU, on which the same functions run.
         """
         self.device = open_device(config.device) if device is None else device
-        self._generator = torch.Generator(self.device)
+        self._generator = prepare(self.device)
         with memory_suffices(config.num_envs):
             super().__init__(config, critic, central=central)
             self.player = DevicePlayer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,7 @@ class DevicePlayer:
         self.state_moments = Normaliser(env.state().shape[1] if central else 0)
         self._allocate()
         self._act = Captured(self._choose, self.device, generator)
+        self._look = Captured(lambda: self._now.copy_(env.state()), self.device, generator)
 
     def _allocate(self) -> None:
         env, steps, envs = self.env, self.steps, self.env.num_envs
@@ -151,17 +153,15 @@ class DevicePlayer:
 
     @torch.no_grad()
     def collect(self) -> dict[str, float]:
-        """Live ``steps`` months; returns the mean outcomes of the episodes that ended."""
+        """Live ``steps`` months; returns the mean outcomes of the rows' last episodes that ended."""
         self._t.zero_()
         for role, memory in self.memory.items():
             kept = self.batch[role].memory
             assert kept is not None
             kept.copy_(memory.view_as(kept))
         cut = torch.zeros(self.env.num_envs, dtype=torch.int64, device=self.device)
-        outcomes = _Outcomes()
         for t in range(self.steps):
-            if self.central:
-                self._now.copy_(self.env.state())
+            self._see_state()
             self._act()
             seen, rewards, terminated, truncated, info = self.env.step(self.actions)
             ended = terminated | truncated
@@ -172,14 +172,19 @@ class DevicePlayer:
             masks = [truncated & (cut == k) for k in range(self._cuts)]
             for role in ROLES:
                 self._noted[role].keep(seen[role], masks)
+            self._see_state()
             if self._state is not None:
-                self._state.keep(self.env.state(), masks)
+                self._state.keep(self._now, masks)
             cut += truncated
             self.fresh.copy_(ended)
-            outcomes.add(info)
-            self.seen, _ = self.env.reset(options={"reset_mask": ended})
+            self.seen = self.env.reopen(ended)
         self._take_noted()
-        return outcomes.means()
+        return _outcomes(info["final_metrics"], self.ends.any(0))
+
+    def _see_state(self) -> None:
+        """What a central critic is shown from now on."""
+        if self._state is not None:
+            self._look()
 
     def _take_noted(self) -> None:
         """Moments of what was seen, after the last values of the rollout were asked for with the old ones."""
@@ -190,8 +195,9 @@ class DevicePlayer:
         state = self._state
         self._last_state = None
         noted = [*self._noted.values()]
+        self._see_state()
         if state is not None:
-            self._last_state = (state.normaliser.apply(self.env.state()), state.normaliser.apply(state.cut))
+            self._last_state = (state.normaliser.apply(self._now), state.normaliser.apply(state.cut))
             noted.append(state)
         moments = _on_host([y for x in noted for y in (x.mean, x.variance)])
         for k, x in enumerate(noted):
@@ -238,29 +244,11 @@ class DevicePlayer:
             self._state.normaliser.refresh()
 
 
-class _Outcomes:
-    """Sums of the outcome measures of episodes that ended, on the device."""
-
-    def __init__(self) -> None:
-        self._names: list[str] = []
-        self._sums: Tensor | None = None
-
-    def add(self, info: dict[str, Any]) -> None:
-        """Take in ``final_metrics`` of a step, and how many rows ended."""
-        if "final_metrics" not in info:
-            return
-        ended = info["_final_metrics"]
-        self._names = list(info["final_metrics"])
-        measures = torch.stack([*info["final_metrics"].values(), torch.ones_like(ended, dtype=torch.float64)])
-        sums = torch.where(ended, measures, 0.0).sum(1)
-        self._sums = sums if self._sums is None else self._sums + sums
-
-    def means(self) -> dict[str, float]:
-        """Of the episodes that ended, if any did."""
-        if self._sums is None:
-            return {}
-        *sums, count = self._sums.tolist()
-        return {name: x / count for name, x in zip(self._names, sums, strict=True)} if count else {}
+def _outcomes(measures: Mapping[str, Tensor], ended: Tensor) -> dict[str, float]:
+    """Means of measures ``[E]`` over the rows that ended, if any did."""
+    sums = [torch.where(ended, x, 0.0).sum() for x in measures.values()]
+    *sums, count = torch.stack([*sums, ended.sum().double()]).tolist()
+    return {name: x / count for name, x in zip(measures, sums, strict=True)} if count else {}
 
 
 def _slices(sizes: list[int]) -> list[slice]:

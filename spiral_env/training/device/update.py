@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,9 @@ from spiral_env.training.device.captured import Captured
 from spiral_env.training.device.learner import DeviceLearner
 from spiral_env.training.learning.gradients import Batch, ByAutograd, Weights
 from spiral_env.training.learning.update import LOSSES, Rule
+
+if TYPE_CHECKING:
+    from spiral_env.training.device.fused import Fused
 
 __all__ = ["DeviceUpdater"]
 
@@ -38,7 +43,7 @@ class DeviceUpdater:
         shape = (self._steps, self._size) if self._sequences else (self._size,)
         self._index = torch.zeros(shape, dtype=torch.int64, device=device)
         self._months = torch.arange(self._steps, device=device).unsqueeze(1) * self._envs
-        self._gradients = {role: ByAutograd(x, weights) for role, x in team.items()}
+        self._gradients = {role: _gradient(x, weights) for role, x in team.items()}
         self._moving = {role: torch.ones((), device=device) for role in ROLES}
         self._sums = {role: torch.zeros(len(LOSSES), device=device) for role in ROLES}
         self._epoch_kl = {role: torch.zeros((), device=device) for role in ROLES}
@@ -79,6 +84,19 @@ class DeviceUpdater:
                 learner.move(gradient.out, moving)
                 self._sums[role] += torch.cat([sums, norm.unsqueeze(0)])
                 self._epoch_kl[role] += sums[LOSSES.index("kl")]
+
+
+def _gradient(learner: DeviceLearner, weights: Weights) -> ByAutograd | Fused:
+    """One pass by Triton where that covers the networks, else torch's autograd."""
+    if learner.device.type == "cuda":
+        try:
+            from spiral_env.training.device.fused import Fused, suits
+        except ModuleNotFoundError:
+            # Triton comes with torch where there are wheels of it.
+            return ByAutograd(learner, weights)
+        if suits(learner):
+            return Fused(learner, weights)
+    return ByAutograd(learner, weights)
 
 
 def _clip(gradient: Tensor, limit: float) -> Tensor:

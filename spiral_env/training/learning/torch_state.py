@@ -23,7 +23,7 @@ def open_device(name: str) -> torch.device:
     kind, _, number = name.partition(":")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ValueError(f"device must be cpu where torch finds no such CUDA device, got {name!r}")
-    return torch.device(name)
+    return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device(kind)
 
 
 def layer_tensors(body: Iterable[Any], head: Any) -> dict[str, np.ndarray]:
