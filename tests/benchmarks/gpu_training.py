@@ -16,12 +16,14 @@ import torch
 from spiral_env.training import TrainConfig, load_config
 from spiral_env.training.algorithms.ippo import LocalCritic
 from spiral_env.training.algorithms.mappo import CentralCritic
+from spiral_env.training.device.captured import Captured
 from spiral_env.training.device.es import DeviceEsTrainer
 from spiral_env.training.device.ppo import DeviceTrainer
+from spiral_env.training.learning.gradients import ByAutograd
 from tests.benchmarks import peers
 from tests.benchmarks.learning import average_value, seconds_to
 
-__all__ = ["beside_jaxmarl", "time_to_value", "training"]
+__all__ = ["beside_jaxmarl", "gradient_steps", "time_to_value", "training"]
 
 WORLDS = (8_192, 32_768)
 _ALGOS = ("ippo", "mappo", "es")
@@ -120,6 +122,46 @@ def _reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
+
+
+def gradient_steps(
+    device: str = "cuda",
+    envs: int = 8_192,
+    tiles: tuple[tuple[int, int], ...] = ((64, 4), (128, 8), (32, 4), (64, 8)),
+    rounds: int = 10,
+) -> dict[str, Any]:
+    """Nanoseconds a row of the SMEs' loss and gradient, by torch's autograd and by one pass of Triton.
+
+    ``tiles`` are rows of a tile and warps that share one. The largest difference of the two gradients, in norms of the
+    gradient, tells what TF32 and the order of sums do.
+    """
+    from spiral_env.training.device.fused import Fused
+
+    config = load_config(None, _PPO | {"num_envs": envs, "num_steps": 8, "minibatches": 1})
+    trainer = _trainer(config, torch.device(device))
+    trainer.player.collect()
+    trainer.player.judge(config.gamma, config.gae_lambda)
+    learner, batch = trainer.team["sme"], trainer.player.batch["sme"]
+    index = torch.randperm(len(batch.x), device=trainer.device)
+    moving, rows = torch.ones((), device=trainer.device), batch.log_p.numel()
+    wanted = ByAutograd(learner, trainer.weights)
+    kinds: dict[str, Any] = {"autograd": wanted}
+    kinds |= {f"{a} rows, {b} warps": Fused(learner, trainer.weights, a, b) for a, b in tiles}
+    out: dict[str, Any] = {}
+    for name, gradient in kinds.items():
+        start = time.perf_counter()
+        write = Captured(
+            lambda x=gradient: x.write(batch, index, 1.0 / rows, moving), trainer.device, trainer._generator
+        )
+        for _ in range(3):
+            write()
+        _wait(trainer.device)
+        first = time.perf_counter() - start
+        seconds = [_seconds(write, trainer.device) for _ in range(rounds)]
+        off = float((gradient.out - wanted.out).norm() / wanted.out.norm())
+        out[name] = {"ns a row": 1e9 * min(seconds) / rows, "difference": off, "seconds to compile": first}
+    trainer.close()
+    return out
 
 
 def time_to_value(device: str = "cuda", gain: float = 0.04, limit: float = 60.0) -> dict[str, float]:
