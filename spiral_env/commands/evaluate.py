@@ -43,6 +43,10 @@ def evaluate(
     reward_basis: Annotated[str, typer.Option(help="expected or realised losses in rewards.")] = "expected",
     num_smes: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's.")] = None,
     max_cycles: Annotated[int | None, typer.Option(min=1, help="Months, instead of the scenario's.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="cuda (cuda:1): worlds and trained networks there.  [default: NumPy on this processor]"),
+    ] = None,
     everything: Annotated[bool, typer.Option(help="All outcome measures.")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with every episode.")] = None,
     engine: Engine = None,
@@ -58,7 +62,7 @@ def evaluate(
     specs = _teams(compare, {"it": it, "business": business, "finance": finance, "sme": sme})
     teams = {name: load_team(team) for name, team in specs.items()}
     options: dict[str, Any] = {"reward_mode": reward_mode, "reward_basis": reward_basis}
-    options |= {"num_smes": num_smes, "max_cycles": max_cycles}
+    options |= {"num_smes": num_smes, "max_cycles": max_cycles, "device": device}
     with (
         spread_over(engine, ray_address) as spread,
         progress("evaluate", episodes * len(teams), "episodes") as shown,
