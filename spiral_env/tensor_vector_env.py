@@ -109,6 +109,19 @@ class TensorVectorEnv(SpiralVectorEnv):
         self._open(mask)
         return self._observations(), {}
 
+    def reopen(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Open the next episode of masked rows as ``reset`` with a ``reset_mask`` does, without waiting for the device.
+
+        Args:
+            mask: bool ``[E]`` on the device.
+
+        Returns:
+            Observations, role -> float32 ``[E, A, O]``.
+        """
+        self._needs_reset.masked_fill_(mask, False)
+        self._reopen(mask)
+        return self._observations()
+
     def _mask(self, options: dict[str, Any] | None) -> torch.Tensor:
         given = check_options(options).get("reset_mask")
         if isinstance(given, torch.Tensor):

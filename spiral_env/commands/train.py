@@ -143,7 +143,8 @@ def _end(folder: Path, config: TrainConfig, now: Status, as_json: bool, why: str
     """Say where things are, what was learned and what comes next."""
     from spiral_env.training.runs.moved import moved_share, moved_words
 
-    share = moved_share(folder, config.world) if now.iteration else 0.0
+    device = config.device if config.on_device else None
+    share = moved_share(folder, config.world, device) if now.iteration else 0.0
     data = {"run": str(folder), "agent_steps": now.agent_steps, "timesteps": config.timesteps}
     data |= {"seconds": round(now.seconds, 1), "finished": now.finished, "unlike_average_firm": share}
     lived = f"{now.agent_steps:,} agent-steps, {now.seconds:,.0f} s"

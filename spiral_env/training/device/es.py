@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from spiral_env.roles import ROLES
+from spiral_env.tensor_engine import as_device
 from spiral_env.training.algorithms.es import EsTrainer, Species
 from spiral_env.training.device.captured import Captured, memory_suffices, prepare
 from spiral_env.training.device.learner import DeviceNormaliser
-from spiral_env.training.learning.torch_state import open_device
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.vector_env import SpiralVectorEnv
 
@@ -31,7 +31,7 @@ class DeviceEsTrainer(EsTrainer):
             config: what to train and how.
             device: another than ``config.device``, as a CPU, on which the same functions run.
         """
-        self.device = open_device(config.device) if device is None else device
+        self.device = as_device(config.device) if device is None else device
         self._generator = prepare(self.device)
         super().__init__(config)
         envs, agents = self.env.num_envs, self.env.num_agents_of
@@ -54,7 +54,7 @@ class DeviceEsTrainer(EsTrainer):
         self._act = Captured(self._choose, self.device, self._generator)
 
     def _new_batch(self, **options: Any) -> SpiralVectorEnv:
-        return SpiralVectorEnv(**options | {"device": self.device})
+        return SpiralVectorEnv(device=str(self.device), **options)
 
     def iterate(self) -> dict[str, float]:
         """One generation; its figures are those of a CPU."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from spiral_env.tensor_engine import as_device
 from spiral_env.training.algorithms.ppo import PpoTrainer
 from spiral_env.training.device.captured import memory_suffices, prepare
 from spiral_env.training.device.learner import DeviceLearner
@@ -15,7 +16,6 @@ from spiral_env.training.device.rollout import DevicePlayer
 from spiral_env.training.device.update import DeviceUpdater
 from spiral_env.training.learning.learner import CriticFactory
 from spiral_env.training.learning.networks import Actor
-from spiral_env.training.learning.torch_state import open_device
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.vector_env import SpiralVectorEnv
 
@@ -38,7 +38,7 @@ class DeviceTrainer(PpoTrainer[DeviceLearner]):
             central: whether critics see the state.
             device: another than ``config.device``, as a CPU, on which the same functions run.
         """
-        self.device = open_device(config.device) if device is None else device
+        self.device = as_device(config.device) if device is None else device
         self._generator = prepare(self.device)
         with memory_suffices(config.num_envs):
             super().__init__(config, critic, central=central)
@@ -53,7 +53,7 @@ class DeviceTrainer(PpoTrainer[DeviceLearner]):
             self.updater = DeviceUpdater(self.team, self.player.batch, self.rule, self.weights, self._generator)
 
     def _new_batch(self, **options: Any) -> SpiralVectorEnv:
-        return SpiralVectorEnv(**options | {"device": self.device})
+        return SpiralVectorEnv(device=str(self.device), **options)
 
     def _new_learner(self, counts: np.ndarray, inputs: int, actor: Actor, critic: nn.Module) -> DeviceLearner:
         return DeviceLearner(counts, inputs, actor, critic, self.device)

@@ -9,21 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["adam_tensors", "layer_tensors", "load_adam", "open_device"]
+__all__ = ["adam_tensors", "layer_tensors", "load_adam"]
 
 _ADAM_FIELDS = ("step", "exp_avg", "exp_avg_sq")
-
-
-def open_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        ValueError: torch does not find it.
-    """
-    kind, _, number = name.partition(":")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device must be cpu where torch finds no such CUDA device, got {name!r}")
-    return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device(kind)
 
 
 def layer_tensors(body: Iterable[Any], head: Any) -> dict[str, np.ndarray]:

@@ -109,9 +109,9 @@ def memory_there(device: str) -> int | None:
     if device != "cpu":
         import torch
 
-        from spiral_env.training.learning.torch_state import open_device
+        from spiral_env.tensor_engine import as_device
 
-        return int(torch.cuda.mem_get_info(open_device(device))[0])
+        return int(torch.cuda.mem_get_info(as_device(device))[0])
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -126,9 +126,9 @@ def fitted(config: TrainConfig) -> TrainConfig:
     """
     import torch
 
-    from spiral_env.training.learning.torch_state import open_device
+    from spiral_env.tensor_engine import as_device
 
-    processors = torch.cuda.get_device_properties(open_device(config.device)).multi_processor_count
+    processors = torch.cuda.get_device_properties(as_device(config.device)).multi_processor_count
     config = replace(config, num_envs=2 ** int(math.log2(_ENVS_A_PROCESSOR * processors)))
     there_is = memory_there(config.device)
     while there_is is not None and config.num_envs > 2 and needed_bytes(config) > there_is // 2:
