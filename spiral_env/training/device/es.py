@@ -96,6 +96,12 @@ class DeviceEsTrainer(EsTrainer):
         means = torch.stack([x.double().mean() for x in measures.values()]).tolist()
         return returns, dict(zip(measures, means, strict=True)), self.env.max_cycles
 
+    def load(self, tensors: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """Go on from ``tensors()`` and ``counters()``."""
+        super().load(tensors, counters)
+        for scaled in self._scaled.values():
+            scaled.refresh()
+
     def _take_noted(self) -> None:
         rows = float(self._rows)
         for role, scaled in self._scaled.items():

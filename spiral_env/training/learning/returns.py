@@ -64,7 +64,7 @@ def gae_tensors(
     """``gae`` of tensors on any device, in their own precision."""
     after = torch.cat([values[1:], last_values.unsqueeze(0)])
     advantages = rewards + gamma * torch.where(ends, end_values, after) - values
-    kept = torch.where(ends, 0.0, gamma * gae_lambda)
+    kept = (~ends).to(values.dtype) * (gamma * gae_lambda)
     for t in range(len(advantages) - 2, -1, -1):
         advantages[t].addcmul_(kept[t], advantages[t + 1])
     return advantages, advantages + values
