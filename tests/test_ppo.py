@@ -19,9 +19,10 @@ from spiral_env.training.algorithms.es import EsTrainer
 from spiral_env.training.algorithms.ippo import LocalCritic
 from spiral_env.training.algorithms.mappo import CentralCritic
 from spiral_env.training.algorithms.ppo import Trainer
+from spiral_env.training.learning.by_hand import ByHand
 from spiral_env.training.learning.compiled import sample
 from spiral_env.training.learning.flat import Adam, clip_, flatten, views
-from spiral_env.training.learning.gradients import ByAutograd, ByHand, Weights
+from spiral_env.training.learning.gradients import ByAutograd, Weights
 from spiral_env.training.learning.losses import categorical_terms, gaussian_terms, policy_loss
 from spiral_env.training.learning.normalisation import Normaliser
 from spiral_env.training.learning.returns import gae

@@ -35,6 +35,11 @@ def trainers(rounds: int = 3) -> dict[str, float]:
     ippo = Trainer(config, LocalCritic, central=False)
     mappo = Trainer(config, CentralCritic, central=True)
     functions: dict[str, Callable[[], Any]] = {"ippo": ippo.iterate, "mappo": mappo.iterate}
+    plain = [Trainer(config, LocalCritic, central=False), Trainer(config, CentralCritic, central=True)]
+    for name, trainer in zip(("ippo", "mappo"), plain, strict=True):
+        for learner in trainer.team.values():
+            learner.by_hand = False
+        functions[f"{name}, by torch's autograd"] = trainer.iterate
     limit = _Limit(ippo)
     functions |= {"torch limit, one thread": limit.whole, "torch limit, two threads": limit.whole_in_two}
     functions["torch limit, two halves"] = limit.halves
@@ -49,8 +54,11 @@ def trainers(rounds: int = 3) -> dict[str, float]:
     fastest = max(rate for name, rate in rates.items() if name.startswith("torch limit"))
     shares = {"ippo / fastest torch limit": rates["ippo"] / fastest}
     shares |= {f"ippo / {name}": rates["ippo"] / rates[name] for name in rates if name.startswith(("sb3", "stable"))}
+    shares |= {
+        f"{x} / {x}, by torch's autograd": rates[x] / rates[f"{x}, by torch's autograd"] for x in ("ippo", "mappo")
+    }
     parts = _parts(ippo)
-    for trainer in (ippo, mappo):
+    for trainer in (ippo, mappo, *plain):
         trainer.close()
     limit.pool.shutdown()
     return rates | shares | parts

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spiral_env.training.learning.by_hand import HandNetwork
-from spiral_env.training.learning.compiled import sample
+from spiral_env.training.learning.by_hand import HandPlayer
 from spiral_env.training.learning.flat import Adam, FusedAdam, flatten, length
 from spiral_env.training.learning.losses import categorical_terms, gaussian_terms
 from spiral_env.training.learning.networks import Actor
@@ -49,7 +48,7 @@ class Learner:
         self.flat = flatten(self.parameters())
         cut = length(list(actor.parameters()))
         self._cut, self.adam = cut, {"actor": adam(self.flat[:cut]), "critic": adam(self.flat[cut:])}
-        self._player: HandNetwork | None = None
+        self._player = HandPlayer(actor, counts)
 
     @property
     def recurrent(self) -> bool:
@@ -67,29 +66,13 @@ class Learner:
         """Sample for normalised observations ``[E, A, O]``: actions ``[E, A, L]``, log-probabilities, new memory."""
         shape = x.shape[:-1]
         if self.by_hand:
-            drawn, its_log_p = self._act_by_hand(x.reshape(-1, x.shape[-1]), rng)
+            drawn, its_log_p = self._player.act(x.reshape(-1, x.shape[-1]), rng)
             return drawn.reshape(*shape, -1), its_log_p.reshape(shape), None
         rows = self.tensor(x.reshape(-1, x.shape[-1]))
         parameters, after = self.actor(rows, None if memory is None else self.tensor(memory))
         actions, log_p = self.draw(parameters, self.tensor(self._luck(rng, len(rows))))
         out = actions.cpu().numpy().reshape(*shape, -1)
         return out, log_p.cpu().numpy().reshape(shape), None if after is None else after.cpu().numpy()
-
-    def _act_by_hand(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        if self._player is None or self._player.rows < len(rows):
-            self._player = self.hand_actor(len(rows))
-        logits = self._player.forward(torch.from_numpy(rows)).numpy()
-        actions, log_p = np.empty((len(rows), len(self.counts)), np.int64), np.empty(len(rows), np.float32)
-        sample(logits, self.counts, rng.random(actions.shape, dtype=np.float32), actions, log_p)
-        return actions, log_p
-
-    def hand_actor(self, rows: int) -> HandNetwork:
-        """The actor's passes for at most ``rows`` rows."""
-        return HandNetwork([*self.actor.body, self.actor.head], None, rows)  # type: ignore[list-item]
-
-    def hand_critic(self, rows: int) -> HandNetwork:
-        """The critic's passes for at most ``rows`` rows."""
-        return HandNetwork([*self.critic.body, self.critic.head], getattr(self.critic, "state", None), rows)  # type: ignore[list-item, misc]
 
     def _luck(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         shape = (rows, len(self.counts))
