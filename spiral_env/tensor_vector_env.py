@@ -101,13 +101,20 @@ class TensorVectorEnv(SpiralVectorEnv):
         if seed is not None or self._base_seeds is None:
             given = row_seeds(check_seed(None) if seed is None else seed, self.num_envs, self.split)
             fresh = torch.tensor([check_seed(x) for x in given], dtype=torch.int64, device=self.device)
-            self._base_seeds = fresh if self._base_seeds is None else torch.where(mask, fresh, self._base_seeds)
+            self._keep_seeds(fresh if self._base_seeds is None else torch.where(mask, fresh, self._base_seeds))
             self._episodes.masked_fill_(mask, 0)
         else:
             self._episodes += mask
         self._needs_reset.masked_fill_(mask, False)
         self._open(mask)
         return self._observations(), {}
+
+    def _keep_seeds(self, seeds: torch.Tensor) -> None:
+        """Always in the same memory, as all else that a step reads: a CUDA graph may hold it."""
+        if self._base_seeds is None:
+            self._base_seeds = seeds
+        else:
+            self._base_seeds.copy_(seeds)
 
     def reopen(self, mask: torch.Tensor) -> dict[str, torch.Tensor]:
         """Open the next episode of masked rows as ``reset`` with a ``reset_mask`` does, without waiting for the device.
@@ -217,7 +224,7 @@ class TensorVectorEnv(SpiralVectorEnv):
         ended = (engine.summary[:, _DONE] > 0.0) & ~before
         fallen = engine.summary[:, _COLLAPSED] > 0.0
         self._last.keep(ended)
-        info: dict[str, Any] = {"final_metrics": _Measures(self._last), "_final_metrics": ended}
+        info: dict[str, Any] = {"final_metrics": self.last_metrics(), "_final_metrics": ended}
         ends = ended & fallen, ended & ~fallen
         if self.autoreset_mode == "same_step":
             info |= {"final_obs": _cloned(self._observations()), "_final_obs": ended}
@@ -244,6 +251,10 @@ class TensorVectorEnv(SpiralVectorEnv):
     def reward_vectors(self) -> dict[str, torch.Tensor]:  # type: ignore[override]
         """Last month's (security, cost, value) in k$: role -> float64 ``[E, A, 3]``."""
         return {role: self.engine.vectors[:, self._slice(role)].clone() for role in ROLES}
+
+    def last_metrics(self) -> Mapping[str, torch.Tensor]:
+        """Outcome measures of each row's last ended episode, float64 ``[E]``, computed when one is looked at."""
+        return _Measures(self._last)
 
     def metrics(self) -> dict[str, torch.Tensor]:  # type: ignore[override]
         """Outcome measures of each row's episode so far, float64 ``[E]``."""
@@ -276,7 +287,7 @@ class TensorVectorEnv(SpiralVectorEnv):
         """Take over a checked snapshot."""
         self.check()
         self.engine.load(states, params)
-        self._base_seeds = torch.tensor(seeds, dtype=torch.int64, device=self.device)
+        self._keep_seeds(torch.tensor(seeds, dtype=torch.int64, device=self.device))
         self._episodes.copy_(torch.tensor(episodes))
         self._needs_reset.copy_(torch.tensor(due))
 

@@ -150,7 +150,7 @@ def test_what_a_cut_row_saw_last_is_kept_until_it_is_valued() -> None:
     reopen = trainer.env.reopen
 
     def noted(mask: torch.Tensor) -> Any:
-        if mask.any():
+        if bool(mask.any()):
             last.append(trainer.env.engine.observations["sme"].clone())
         return reopen(mask)
 
@@ -217,15 +217,17 @@ def test_what_is_recorded_waits_for_nothing(options: dict[str, Any]) -> None:
     trainer.iterate()
     player, updater = trainer.player, trainer.updater
     player._t.zero_()
+    player.env.check = lambda: None
+    player.env.engine.step = player.env.engine.reset = lambda *given: None
     with _NoWaiting():
-        player._choose()
-        player.env.state()
+        player._live()
         updater._learn()
         updater._rest()
     strategy = _trainer(replace(SMALL, algo="es"))
     strategy.iterate()
+    strategy.env.check = strategy.env.engine.step = lambda *given: None
     with _NoWaiting():
-        strategy._choose()
+        strategy._live()
     for each in (trainer, strategy):
         each.close()
 

@@ -85,13 +85,17 @@ def _shares(trainer: Any, device: torch.device) -> dict[str, float]:
     months = env.max_cycles if config.algo == "es" else config.num_steps
 
     def simulate() -> None:
-        for _ in range(months):
-            _, _, terminated, truncated, _ = env.step(acted.actions)
-            if config.algo != "es":
-                env.reset(options={"reset_mask": terminated | truncated})
+        _, _, terminated, truncated, _ = env.step(acted.actions)
+        if config.algo != "es":
+            env.reopen(terminated | truncated)
 
+    month = Captured(simulate, device, trainer._generator)
     seen = env.snapshot()
-    parts = {"simulator": _seconds(simulate, device)}
+    for _ in range(2):
+        month()
+    if config.algo == "es":
+        env.restore(seen)
+    parts = {"simulator": _seconds(lambda: [month() for _ in range(months)], device)}
     env.restore(seen)
     if config.algo == "es":
         whole = _seconds(trainer.iterate, device)

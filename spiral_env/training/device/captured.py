@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -48,14 +49,14 @@ class Captured:
     def __call__(self) -> None:
         """Do the work once."""
         self._calls += 1
-        if self._device.type != "cuda":
-            self._function()
-        elif self._calls == 1:
+        if self._calls == 2 and self._device.type == "cuda":
+            self._graph = self._record()
+        if self._graph is not None:
+            self._graph.replay()
+        elif self._calls == 1 and self._device.type == "cuda":
             self._beside()
         else:
-            if self._graph is None:
-                self._graph = self._record()
-            self._graph.replay()
+            self._function()
 
     def _beside(self) -> None:
         """Run on a stream of its own, as torch asks of what is to be recorded."""
@@ -65,9 +66,15 @@ class Captured:
             self._function()
         here.wait_stream(beside)
 
-    def _record(self) -> torch.cuda.CUDAGraph:
+    def _record(self) -> torch.cuda.CUDAGraph | None:
+        """None where this torch or driver cannot record it: then it is done anew each time."""
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._generator)
-        with torch.cuda.graph(graph):
-            self._function()
+        try:
+            graph.register_generator_state(self._generator)
+            with torch.cuda.graph(graph):
+                self._function()
+        except RuntimeError as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            print(f"spiral_env: goes on slower, without a CUDA graph: {reason}", file=sys.stderr, flush=True)
+            return None
         return graph

@@ -51,7 +51,10 @@ class DeviceEsTrainer(EsTrainer):
         self._rows = torch.zeros((), dtype=torch.float64, device=self.device)
         self._running = torch.ones(envs, dtype=torch.bool, device=self.device)
         self._seen: dict[str, Tensor] = {}
-        self._act = Captured(self._choose, self.device, self._generator)
+        self._returns = {
+            role: torch.zeros((envs, agents[role]), dtype=torch.float64, device=self.device) for role in ROLES
+        }
+        self._month = Captured(self._live, self.device, self._generator)
 
     def _new_batch(self, **options: Any) -> SpiralVectorEnv:
         return SpiralVectorEnv(device=str(self.device), **options)
@@ -67,8 +70,16 @@ class DeviceEsTrainer(EsTrainer):
         species.noise.normal_(generator=self._generator)
 
     @torch.no_grad()
+    def _live(self) -> None:
+        """A month, from what is seen to what is seen next."""
+        self._choose()
+        _, rewards, terminated, truncated, _ = self.env.step(self.actions)
+        for role, returns in self._returns.items():
+            returns += rewards[role] * self._running.unsqueeze(1)
+        self._running &= ~(terminated | truncated)
+
     def _choose(self) -> None:
-        """See, note and act: all of a month but the simulator's part."""
+        """See, note and act."""
         self._rows += self._running.sum()
         for role, species in self.species.items():
             scaled, seen = self._scaled[role], self._seen[role]
@@ -78,23 +89,16 @@ class DeviceEsTrainer(EsTrainer):
 
     @torch.no_grad()
     def _play(self, seeds: np.ndarray) -> tuple[dict[str, Tensor], dict[str, float], int]:
-        for tensor in (self._rows, *self._sums.values()):
+        for tensor in (self._rows, *self._sums.values(), *self._returns.values()):
             tensor.zero_()
         self._running.fill_(True)
         self._seen, _ = self.env.reset(seed=seeds)
-        returns = {
-            role: torch.zeros(x.shape[:2], dtype=torch.float64, device=self.device) for role, x in self._seen.items()
-        }
         for _ in range(self.env.max_cycles):
-            self._act()
-            self._seen, rewards, terminated, truncated, _ = self.env.step(self.actions)
-            for role in ROLES:
-                returns[role] += rewards[role] * self._running.unsqueeze(1)
-            self._running &= ~(terminated | truncated)
+            self._month()
         self._take_noted()
         measures = self.env.metrics()
         means = torch.stack([x.double().mean() for x in measures.values()]).tolist()
-        return returns, dict(zip(measures, means, strict=True)), self.env.max_cycles
+        return self._returns, dict(zip(measures, means, strict=True)), self.env.max_cycles
 
     def load(self, tensors: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
         """Go on from ``tensors()`` and ``counters()``."""

@@ -91,16 +91,16 @@ class DevicePlayer:
         self.fresh = torch.ones(envs, device=self.device)
         self.state_moments = Normaliser(env.state().shape[1] if central else 0)
         self._allocate()
-        self._act = Captured(self._choose, self.device, generator)
-        self._look = Captured(lambda: self._now.copy_(env.state()), self.device, generator)
+        self._month = Captured(self._live, self.device, generator)
 
     def _allocate(self) -> None:
+        """All that a recorded month reads and writes."""
         env, steps, envs = self.env, self.steps, self.env.num_envs
         whole = (steps, envs, env.num_agents)
         self.rewards, self.values = (torch.zeros(whole, device=self.device) for _ in range(2))
         self.starts = torch.zeros((steps, envs), device=self.device)
         self.ends, self.truncated = (torch.zeros((steps, envs), dtype=torch.bool, device=self.device) for _ in "et")
-        self._t = torch.zeros(1, dtype=torch.int64, device=self.device)
+        self._t, self._cut = (torch.zeros(n, dtype=torch.int64, device=self.device) for n in (1, envs))
         self._noted = {role: _Noted.of(x.scaled, self.seen[role], steps, self._cuts) for role, x in self.team.items()}
         self._state: _Noted | None = None
         if self.central:
@@ -125,8 +125,28 @@ class DevicePlayer:
             )
 
     @torch.no_grad()
+    def _live(self) -> None:
+        """A month, from what is seen to what is seen next."""
+        self._choose()
+        seen, rewards, terminated, truncated, _ = self.env.step(self.actions)
+        ended = terminated | truncated
+        now = torch.cat([rewards[role] for role in ROLES], 1)
+        for cells, month in ((self.rewards, now), (self.ends, ended), (self.truncated, truncated)):
+            cells.index_copy_(0, self._t, month.to(cells.dtype).unsqueeze(0))
+        masks = [truncated & (self._cut == k) for k in range(self._cuts)]
+        for role in ROLES:
+            self._noted[role].keep(seen[role], masks)
+        if self._state is not None:
+            self._see_state()
+            self._state.keep(self._now, masks)
+        self._cut += truncated
+        self.fresh.copy_(ended)
+        self._t += 1
+        self.env.reopen(ended)
+
     def _choose(self) -> None:
-        """See, store, value and act: all of a month but the simulator's part."""
+        """See, store, value and act."""
+        self._see_state()
         state = None if self._state is None else self._state.take(self._now, self._t)
         self.starts.index_copy_(0, self._t, self.fresh.unsqueeze(0))
         for role, learner in self.team.items():
@@ -145,7 +165,6 @@ class DevicePlayer:
             self.actions[role].copy_(actions.view(shape))
             if learner.actor.continuous:
                 self.actions[role].clamp_(0.0, 1.0)
-        self._t += 1
 
     def _store(self, cells: Tensor, now: Tensor) -> None:
         """A month ``[E, ...]`` into the cells ``[T * E, ...]``."""
@@ -159,32 +178,16 @@ class DevicePlayer:
             kept = self.batch[role].memory
             assert kept is not None
             kept.copy_(memory.view_as(kept))
-        cut = torch.zeros(self.env.num_envs, dtype=torch.int64, device=self.device)
-        for t in range(self.steps):
-            self._see_state()
-            self._act()
-            seen, rewards, terminated, truncated, info = self.env.step(self.actions)
-            ended = terminated | truncated
-            for role, columns in self._columns.items():
-                self.rewards[t, :, columns].copy_(rewards[role])
-            self.ends[t].copy_(ended)
-            self.truncated[t].copy_(truncated)
-            masks = [truncated & (cut == k) for k in range(self._cuts)]
-            for role in ROLES:
-                self._noted[role].keep(seen[role], masks)
-            self._see_state()
-            if self._state is not None:
-                self._state.keep(self._now, masks)
-            cut += truncated
-            self.fresh.copy_(ended)
-            self.seen = self.env.reopen(ended)
+        self._cut.zero_()
+        for _ in range(self.steps):
+            self._month()
         self._take_noted()
-        return _outcomes(info["final_metrics"], self.ends.any(0))
+        return _outcomes(self.env.last_metrics(), self.ends.any(0))
 
     def _see_state(self) -> None:
         """What a central critic is shown from now on."""
         if self._state is not None:
-            self._look()
+            self._now.copy_(self.env.state())
 
     def _take_noted(self) -> None:
         """Moments of what was seen, after the last values of the rollout were asked for with the old ones."""
