@@ -18,8 +18,6 @@ from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["MAX_EPISODES", "EpisodeTable", "run_episodes"]
 
-_SIDE_BY_SIDE, _SIDE_BY_SIDE_ON_DEVICE = 64, 8_192
-
 
 @dataclass
 class EpisodeTable:
@@ -48,7 +46,7 @@ def run_episodes(
     episodes: int,
     seed: int = 0,
     *,
-    num_envs: int | None = None,
+    num_envs: int = 64,
     reward_mode: str = "mixed",
     reward_basis: str = "expected",
     num_smes: int | None = None,
@@ -66,8 +64,7 @@ def run_episodes(
         policies: role -> who plays it.
         episodes: how many.
         seed: which of the held-out seeds is the first.
-        num_envs: episodes that are played side by side; the result is the same with any number. None for 64, or for
-            8,192 on a device.
+        num_envs: episodes that are played side by side; the result is the same with any number; a GPU wants thousands.
         reward_mode: "mixed", "selfish" or "cooperative".
         reward_basis: "expected" or "realised".
         num_smes: SMEs; None for the scenario's.
@@ -86,8 +83,7 @@ def run_episodes(
     """
     world = load_scenario(scenario)
     episodes = check_count("episodes", episodes, 1, MAX_EPISODES)
-    side_by_side = _SIDE_BY_SIDE if device is None else _SIDE_BY_SIDE_ON_DEVICE
-    num_envs = check_count("num_envs", side_by_side if num_envs is None else num_envs, 1, MAX_EPISODES)
+    num_envs = check_count("num_envs", num_envs, 1, MAX_EPISODES)
     if device is not None and spread is not None:
         raise ValueError(f"device must be left out where episodes are spread, got {shown(device)}")
     if progress is not None and not callable(progress):
