@@ -68,7 +68,7 @@ def evaluate(
     teams = {name: load_team(team) for name, team in specs.items()}
     options: dict[str, Any] = {"reward_mode": reward_mode, "reward_basis": reward_basis}
     options |= {"num_smes": num_smes, "max_cycles": max_cycles, "device": device}
-    side_by_side = {} if device is None else {"num_envs": _SIDE_BY_SIDE}
+    played = options if device is None else options | {"num_envs": _SIDE_BY_SIDE}
     with (
         spread_over(engine, ray_address) as spread,
         progress("evaluate", episodes * len(teams), "episodes") as shown,
