@@ -73,9 +73,7 @@ def evaluate(
         spread_over(engine, ray_address) as spread,
         progress("evaluate", episodes * len(teams), "episodes") as shown,
     ):
-        found = compared(
-            scenario, teams, episodes, seed, progress=shown.advance, spread=spread, **side_by_side, **options
-        )
+        found = compared(scenario, teams, episodes, seed, progress=shown.advance, spread=spread, **played)
     asked = {"scenario": scenario, "teams": specs, "episodes": episodes, "seed": seed, **options}
     data = as_result(found, "evaluate", asked)
     if out is not None:
