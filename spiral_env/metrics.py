@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ __all__ = [
     "MONTH_KEYS",
     "OUTCOME_KEYS",
     "SPENDING_KEYS",
+    "Library",
     "bounds",
     "headlines",
     "outcome",
@@ -139,55 +140,75 @@ def spending(state: Any) -> dict[str, float]:
     return {name: float(np.sum(state[field])) for name, field in SPENDING_KEYS.items()}
 
 
-def _gini(x: np.ndarray) -> np.ndarray:
+class Library(NamedTuple):
+    """What NumPy and others call by different names."""
+
+    larger: Callable[[Any, float], Any] = np.maximum
+    ordered: Callable[[Any], Any] = np.sort
+    own: Callable[[Any], Any] = np.copy
+    real: Callable[[Any], Any] = lambda x: x.astype(np.float64)
+    """Integers as 64-bit floats."""
+    ranks: Callable[[Any], Any] = lambda x: np.arange(1, x.shape[-1] + 1)
+    """1, 2, ... along the last axis."""
+
+
+NUMPY = Library()
+
+
+def _gini(x: Any, library: Library) -> Any:
     """Gini coefficient along the last axis of positive values ``[E, N]``."""
-    ordered = np.sort(x, axis=-1)
+    ordered = library.ordered(x)
     n = x.shape[-1]
-    rank = np.arange(1, n + 1)
-    return (2.0 * (rank * ordered).sum(-1) / ordered.sum(-1) - (n + 1)) / n
+    return (2.0 * (library.ranks(x) * ordered).sum(-1) / ordered.sum(-1) - (n + 1)) / n
 
 
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a / np.maximum(b, _TINY)
+def outcome(states: Any, params: Any, library: Library = NUMPY) -> dict[str, Any]:
+    """Every measure of ``METRICS`` as float64 ``[E]``.
 
+    Args:
+        states: state records of shape ``[E]``, or what gives arrays ``[E, ...]`` by the names of their fields.
+        params: parameter records of shape ``[E]``, likewise.
+        library: of the arrays.
+    """
 
-def outcome(states: np.ndarray, params: np.ndarray) -> dict[str, np.ndarray]:
-    """Every measure of ``METRICS`` as float64 ``[E]`` for records ``states`` and ``params`` of shape ``[E]``."""
+    def ratio(a: Any, b: Any) -> Any:
+        return a / library.larger(b, _TINY)
+
     sums = {name: states["sums"][:, k] for k, name in enumerate(METRIC_SUMS)}
-    planned = states["max_cycles"].astype(np.float64)
-    months = np.maximum(sums["months"], 1.0)
+    planned = library.real(states["max_cycles"])
+    months = library.larger(sums["months"], 1.0)
     live = states["num_smes"][0] if len(states) else 0
     revenue = states["sme_revenue"][:, :live]
     out = {
-        "present_value": sums["present_value"].copy(),
+        "present_value": library.own(sums["present_value"]),
         "terminal_value": params["terminal_multiple"] * states["value_ring"].mean(1) * (1 - states["collapsed"]),
         "operating_value": sums["operating_value"] / planned,
         "certainty_equivalent": sums["certainty_equivalent"] / planned,
         "market_income": sums["market_income"] / planned,
         "expected_loss": sums["expected_loss"] / months,
         "realised_loss": sums["realised_loss"] / months,
-        "platform_borne": _ratio(sums["sme_events_platform"], sums["sme_events"]),
+        "platform_borne": ratio(sums["sme_events_platform"], sums["sme_events"]),
         "security_spending": sums["security_spending"] / months,
         "arrivals": sums["arrivals"] / months,
-        "time_to_remediate": _ratio(sums["patched_age"], sums["patched"]),
-        "open_30": _ratio(sums["open_30"], sums["at_risk_30"]),
-        "open_90": _ratio(sums["open_90"], sums["at_risk_90"]),
-        "open_365": _ratio(sums["open_365"], sums["at_risk_365"]),
-        "eps12": states["eps12"].copy(),
+        "time_to_remediate": ratio(sums["patched_age"], sums["patched"]),
+        "open_30": ratio(sums["open_30"], sums["at_risk_30"]),
+        "open_90": ratio(sums["open_90"], sums["at_risk_90"]),
+        "open_365": ratio(sums["open_365"], sums["at_risk_365"]),
+        "eps12": library.own(states["eps12"]),
         "data_sharing": sums["sharing"] / months,
         "sme_growth": (revenue / states["sme_start_revenue"][:, :live]).mean(1),
-        "sme_closures": 12.0 * _ratio(sums["closures"], sums["sme_months"]),
-        "sme_defaults": 12.0 * _ratio(sums["defaults"], sums["sme_months"]),
-        "gini": _gini(revenue),
+        "sme_closures": 12.0 * ratio(sums["closures"], sums["sme_months"]),
+        "sme_defaults": 12.0 * ratio(sums["defaults"], sums["sme_months"]),
+        "gini": _gini(revenue, library),
         "greenwash_gap": sums["greenwash_gap"] / months,
         "forecast_skill": sums["forecast_skill"] / months,
-        "trust": states["trust"].copy(),
+        "trust": library.own(states["trust"]),
         "availability": sums["availability"] / months,
-        "collapse": states["collapsed"].astype(np.float64),
-        "episode_length": sums["months"].copy(),
+        "collapse": library.real(states["collapsed"]),
+        "episode_length": library.own(sums["months"]),
     }
     for role in ("it", "business", "finance", "sme"):
         out[f"payoff_{role}"] = sums[f"payoff_{role}"] / planned
-    shown = _headlines(states["sums"].T.copy(), planned, states["height"].copy(), np.maximum)
+    shown = _headlines(library.own(states["sums"].T), planned, library.own(states["height"]), library.larger)
     out |= zip(HEADLINES, shown, strict=True)
     return {name: out[name] for name in METRICS}

@@ -121,7 +121,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         self._efforts = np.zeros((1, len(roles), MAX_LEVERS))
         self._lengths = [self.options.num_levers(role) for role in roles]
         self._top = np.concatenate([self.options.counts(role) - 1 for role in roles])
-        self._places = np.concatenate([self.engine.places(role, self.options.num_levers(role)) for role in ROLES])
+        self._places = np.concatenate([self.engine.world.places(role, self.options.num_levers(role)) for role in ROLES])
         self._none = dict.fromkeys(self.possible_agents, False)
         self._in_order = operator.itemgetter(*self.possible_agents)
         self._levels = np.zeros((1, len(self._top)), dtype=np.int64) if action_mode == "multi_discrete" else None

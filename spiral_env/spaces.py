@@ -11,11 +11,16 @@ from spiral_env.checks import check_choice, check_count, check_flag
 from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.simulator.engine import REWARD_MODES
 
-__all__ = ["ACTION_MODES", "REWARD_BASES", "Options", "agent_names", "agent_role"]
+__all__ = ["ACTION_MODES", "REWARD_BASES", "Options", "agent_names", "agent_role", "padded_width"]
 
 ACTION_MODES = ("multi_discrete", "continuous", "discrete")
 REWARD_BASES = ("expected", "realised")
 _LONGEST = max(len(table) for table in FEATURES.values())
+
+
+def padded_width() -> int:
+    """Length of homogenised observations: the longest of any role, and a one-hot of the role behind it."""
+    return _LONGEST + len(ROLES)
 
 
 def agent_names(num_smes: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,6 @@ from spiral_env.checks import (
     check_options,
     shown,
 )
-from spiral_env.core.params import pack
-from spiral_env.core.state import capacity_for, state_dtype
 from spiral_env.metrics import outcome
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
@@ -72,6 +71,7 @@ class SpiralVectorEnv:
         max_cycles: int | None = None,
         copy: bool = False,
         split: str | None = None,
+        device: str | None = None,
     ) -> None:
         """Allocate the batch.
 
@@ -94,10 +94,13 @@ class SpiralVectorEnv:
             max_cycles: months an episode lasts at most, in [1, 600]; None for the scenario's.
             copy: give arrays of your own rather than views of buffers that the next call overwrites.
             split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
+            device: None for NumPy arrays; "cuda" ("cuda:1") simulates on that GPU and "cpu" on the processor, both with
+                torch tensors there, see ``spiral_env.tensor_vector_env``.
 
         Raises:
+            ImportError: a GPU is asked for, and what that needs is not installed.
             TypeError: an option is of the wrong type.
-            ValueError: an option or the scenario is not allowed.
+            ValueError: an option or the scenario is not allowed, or there is no such device.
         """
         self.num_envs = check_count("num_envs", num_envs, 1, 2**62)
         threads = check_count("num_threads", num_threads, 1, MAX_THREADS)
@@ -107,18 +110,34 @@ class SpiralVectorEnv:
         self.scenario = load_scenario(scenario)
         self.split = check_split(split)
         world = self.scenario.world(num_smes, max_cycles)
-        check_memory(world, self.num_envs)
-        self.engine = Engine(world, self.num_envs, threads, reward_mode, reward_basis == "realised")
+        self.world = world
         self.max_cycles = world.max_cycles
-        self.num_agents_of = {"it": 1, "business": 1, "finance": 1, "sme": world.num_smes}
-        self.num_agents = self.engine.num_agents
+        self.num_agents_of = world.agents
+        self.num_agents = sum(self.num_agents_of.values())
         self.single_observation_space = {role: self.options.observation_space(role) for role in ROLES}
         self.single_action_space = {role: self.options.action_space(role) for role in ROLES}
+        self._allocate(device, threads)
+
+    def __new__(cls, *args: Any, device: str | None = None, **options: Any) -> SpiralVectorEnv:
+        """The class for arrays, or the one for the tensors of a device."""
+        if device is None or cls is not SpiralVectorEnv:
+            return super().__new__(cls)
+        try:
+            from spiral_env.tensor_vector_env import TensorVectorEnv
+        except ModuleNotFoundError as error:
+            raise ImportError(f"no module {error.name}: device needs pip install 'spiral-env[cuda]'") from error
+        return super().__new__(TensorVectorEnv)
+
+    def _allocate(self, device: str | None, num_threads: int) -> None:
+        """Make the engine and the buffers."""
+        check_memory(self.world, self.num_envs)
+        realised = self.options.reward_basis == "realised"
+        self.engine = Engine(self.world, self.num_envs, num_threads, self.options.reward_mode, realised)
         self._efforts = np.zeros((self.num_envs, self.num_agents, MAX_LEVERS))
         self._tops: dict[str, np.ndarray] = {}
-        if action_mode == "multi_discrete":
+        if self.options.action_mode == "multi_discrete":
             self._tops = {r: np.tile(self.options.counts(r) - 1, n) for r, n in self.num_agents_of.items()}
-        self._places = {role: self.engine.places(role, self.options.num_levers(role)) for role in ROLES}
+        self._places = {role: self.world.places(role, self.options.num_levers(role)) for role in ROLES}
         self._base_seeds: list[int] | None = None
         self._episodes = np.zeros(self.num_envs, dtype=np.int64)
         self._needs_reset = np.zeros(self.num_envs, dtype=np.bool_)
@@ -183,17 +202,13 @@ class SpiralVectorEnv:
             seeds[e] = self.scenario.episode_seed(self._base_seeds[e], int(self._episodes[e]), self.split)
         self.engine.reset(seeds, mask)
 
+    def _action_shape(self, role: str) -> tuple[int, ...]:
+        return (self.num_envs, self.num_agents_of[role], *self.options.action_shape(role))
+
     def _encode(self, actions: dict[str, np.ndarray]) -> np.ndarray:
-        if not isinstance(actions, Mapping):
-            raise TypeError(f"actions must be a dictionary from role to actions, got {shown(actions)}")
-        unknown = [role for role in actions if role not in ROLES]
-        if unknown:
-            raise ValueError(f"actions name an unknown role {shown(unknown[0])}, allowed are {', '.join(ROLES)}")
+        check_roles(actions)
         for role in ROLES:
-            if role not in actions:
-                raise ValueError(f"actions must name every role, {role!r} is missing")
-            want = (self.num_envs, self.num_agents_of[role], *self.options.action_shape(role))
-            given = as_array(f"actions of {role}", actions[role], want)
+            given = as_array(f"actions of {role}", actions[role], self._action_shape(role))
             if self._tops and given.dtype == np.int64:
                 # Compiled; a level outside its range is left to the checked way, which names it.
                 levels = np.ascontiguousarray(given).reshape(self.num_envs, -1)
@@ -289,7 +304,7 @@ class SpiralVectorEnv:
     @property
     def _sizes(self) -> tuple[int, int]:
         """Numbers of SMEs and services."""
-        return self.num_agents_of["sme"], int(self.engine.params[0]["num_services"])
+        return self.world.num_smes, self.world.num_services
 
     @functools.cached_property
     def state_names(self) -> tuple[str, ...]:
@@ -331,25 +346,51 @@ class SpiralVectorEnv:
         seeds = [check_count("base_seeds", x, 0, 2**63 - 1) for x in seeds]
         episodes = [check_count("episodes", x, 0, 2**62) for x in episodes]
         due = [check_flag("needs_reset", x) for x in due]
-        states = self._records("states", snapshot, self.engine.states)
-        params = self._records("params", snapshot, self.engine.params)
+        states = self._records("states", snapshot, self.engine.states.dtype)
+        params = self._records("params", snapshot, self.engine.params.dtype)
+        self._load(states, params, seeds, episodes, due)
+        return self._observations()
+
+    def _load(
+        self, states: np.ndarray, params: np.ndarray, seeds: list[int], episodes: list[int], due: list[bool]
+    ) -> None:
         self.engine.load(states, params)
         self._base_seeds = seeds
         self._episodes[:] = episodes
         self._needs_reset[:] = due
-        return self._observations()
 
-    def _records(self, name: str, snapshot: dict[str, Any], own: np.ndarray) -> np.ndarray:
+    def _records(self, name: str, snapshot: dict[str, Any], dtype: np.dtype) -> np.ndarray:
         """Records out of a snapshot's bytes."""
         given = snapshot[name]
-        want = (self.num_envs, own.dtype.itemsize)
+        want = (self.num_envs, dtype.itemsize)
         if not isinstance(given, np.ndarray) or given.dtype != np.uint8 or given.shape != want:
             raise ValueError(f"{name} of a snapshot must be bytes of shape {want}, got {shown(given)}")
-        return np.ascontiguousarray(given).view(own.dtype).reshape(-1)
+        return np.ascontiguousarray(given).view(dtype).reshape(-1)
 
     def close(self) -> None:
         """End the worker threads."""
         self.engine.close()
+
+
+# help() asks __new__ first.
+SpiralVectorEnv.__new__.__signature__ = inspect.signature(SpiralVectorEnv.__init__)  # type: ignore[attr-defined]
+
+
+def check_roles(actions: Any) -> None:
+    """Demand a dictionary with the actions of every role.
+
+    Raises:
+        TypeError: no dictionary.
+        ValueError: a role is unknown or missing.
+    """
+    if not isinstance(actions, Mapping):
+        raise TypeError(f"actions must be a dictionary from role to actions, got {shown(actions)}")
+    unknown = [role for role in actions if role not in ROLES]
+    if unknown:
+        raise ValueError(f"actions name an unknown role {shown(unknown[0])}, allowed are {', '.join(ROLES)}")
+    missing = [role for role in ROLES if role not in actions]
+    if missing:
+        raise ValueError(f"actions must name every role, {missing[0]!r} is missing")
 
 
 def check_memory(world: World, num_envs: int) -> None:
@@ -358,9 +399,7 @@ def check_memory(world: World, num_envs: int) -> None:
     Raises:
         ValueError: it needs more than all memory there is.
     """
-    params = pack(world.values, world.num_smes)
-    capacity = capacity_for(world.num_smes, int(params[0]["num_services"]))
-    record = state_dtype(capacity, tuple(NUM_LEVERS.items())).itemsize + params.itemsize
+    record = world.record().itemsize + world.base().itemsize
     need = num_envs * record / 2**30
     try:
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30

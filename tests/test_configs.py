@@ -81,7 +81,7 @@ def test_a_random_config_runs_or_is_refused_before_a_folder_is_made(algo: str, t
         ({"recurrent": "it,it"}, "recurrent must name roles of it, business, finance, sme once each"),
         ({"recurrent": "it,"}, "recurrent must name roles"),
         ({"algo": "es", "num_envs": 3}, "num_envs must be even with algo es, got 3"),
-        ({"algo": "es", "device": "cuda"}, "device must be cpu with algo es"),
+        ({"engine": "ray", "device": "cuda", "num_envs": 4}, "device must be cpu with engine ray"),
         ({"algo": "es", "recurrent": "it"}, "recurrent must stay off with algo es"),
         ({"ray_address": "auto"}, "ray_address must be left out with algo ippo"),
         ({"engine": "ray", "algo": "es"}, "algo must be ippo with engine ray"),

@@ -19,9 +19,10 @@ from spiral_env.training.algorithms.es import EsTrainer
 from spiral_env.training.algorithms.ippo import LocalCritic
 from spiral_env.training.algorithms.mappo import CentralCritic
 from spiral_env.training.algorithms.ppo import Trainer
+from spiral_env.training.learning.by_hand import ByHand
 from spiral_env.training.learning.compiled import sample
 from spiral_env.training.learning.flat import Adam, clip_, flatten, views
-from spiral_env.training.learning.gradients import ByAutograd, ByHand, Weights
+from spiral_env.training.learning.gradients import ByAutograd, Weights
 from spiral_env.training.learning.losses import categorical_terms, gaussian_terms, policy_loss
 from spiral_env.training.learning.normalisation import Normaliser
 from spiral_env.training.learning.returns import gae
@@ -318,11 +319,11 @@ def test_the_strategy_climbs_towards_the_actions_that_pay(apart: bool) -> None:
     x = torch.zeros(64, 8, species.shapes[0][0])
     shares = []
     for generation in range(15):
-        species.mutate(32, np.random.default_rng(generation))
+        trainer.mutate(species, np.random.default_rng(generation))
         actions = species.act(x, config.es_sigma)
-        pay = (actions[..., 4] == 2).astype(float)
-        shares.append(pay.mean())
-        species.learn(pay if apart else np.repeat(pay.mean(1, keepdims=True), 8, axis=1), config.learning_rate, 0.0)
+        pay = (actions[..., 4] == 2).double()
+        shares.append(float(pay.mean()))
+        species.learn(pay if apart else pay.mean(1, keepdim=True).expand_as(pay), config.learning_rate, 0.0)
     assert shares[-1] > 0.95 > shares[0]
     trainer.close()
 

@@ -28,7 +28,17 @@ LAYERS = (
     {"roles"},
     {"stages"},
     {"simulator"},
-    {"scenarios", "spaces", "parallel_env", "vector_env", "metrics", "_registration"},
+    {
+        "scenarios",
+        "spaces",
+        "parallel_env",
+        "vector_env",
+        "tensor_vector_env",
+        "tensor_engine",
+        "cuda_engine",
+        "metrics",
+        "_registration",
+    },
     {"policy"},
     {
         "horizon",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -159,10 +161,6 @@ def _memory_shapes(prefix: str, width: int) -> dict[str, tuple[int, ...]]:
     return weights | {f"{prefix}memory.bias_{x}": (3 * width,) for x in ("ih", "hh")}
 
 
-def _logistic(x: np.ndarray) -> np.ndarray:
-    return 0.5 + 0.5 * np.tanh(0.5 * x)
-
-
 class NetworkPolicy:
     """A trained tanh network, with memory if it was trained with one; takes the likeliest value of each lever.
 
@@ -180,37 +178,64 @@ class NetworkPolicy:
         self.trained_in = {name: str(header.get(name, "")) for name in ("scenario", "scenario_hash")}
         self._prefix = _prefix(header, role)
         mine = {k: v for k, v in tensors.items() if k.startswith(self._prefix)}
-        self._tensors = {k.removeprefix(self._prefix): v.astype(np.float64) for k, v in mine.items()}
+        self._tensors: dict[str, Any] = {k.removeprefix(self._prefix): v.astype(np.float64) for k, v in mine.items()}
         self._layers = int(header["layers"])
         self._continuous = header.get("head") == "continuous"
 
-        self._memory: np.ndarray | None = None
+        self._memory: Any = None
 
     def reset(self, keys: np.ndarray) -> None:
         """Forget what was seen."""
         self._memory = None
 
-    def _remember(self, x: np.ndarray) -> np.ndarray:
-        """One step of the gated recurrent unit (Cho et al. 2014)."""
-        t = self._tensors
-        old = np.zeros_like(x) if self._memory is None else self._memory
-        new_in = np.split(x @ t["memory.weight_ih"].T + t["memory.bias_ih"], 3, axis=-1)
-        new_old = np.split(old @ t["memory.weight_hh"].T + t["memory.bias_hh"], 3, axis=-1)
-        reset, update = (_logistic(a + b) for a, b in zip(new_in[:2], new_old[:2], strict=True))
-        candidate = np.tanh(new_in[2] + reset * new_old[2])
-        self._memory = (1.0 - update) * candidate + update * old
-        return self._memory
-
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Efforts ``[E, A, L]`` of the mode of every lever."""
-        t = self._tensors
         x = (observation if self._prefix else _OPTIONS.pad(self._role, observation)).astype(np.float64)
-        x = np.clip((x - t["mean"]) / t["std"], -10.0, 10.0)
+        efforts: np.ndarray = self._efforts(x, np.tanh)
+        return efforts
+
+    def to(self, device: Any) -> Callable[[Any], Any]:
+        """This policy at the start of new episodes, on a device of torch: observations and efforts are tensors there.
+
+        Args:
+            device: ``torch.device``.
+        """
+        import torch
+
+        mine = copy.copy(self)
+        mine._tensors = {name: torch.from_numpy(x).to(device) for name, x in self._tensors.items()}
+        mine.reset(np.zeros(0))
+        nothing = np.zeros(len(FEATURES[self._role]), np.float32)
+        behind = nothing[:0] if self._prefix else _OPTIONS.pad(self._role, nothing)[len(nothing) :]
+        padding = torch.from_numpy(behind).to(device)
+
+        def act(observation: Any) -> Any:
+            x = torch.cat([observation, padding.expand(*observation.shape[:-1], -1)], -1)
+            return mine._efforts(x.double(), torch.tanh)
+
+        return act
+
+    def _efforts(self, x: Any, tanh: Callable[[Any], Any]) -> Any:
+        """Efforts of observations in float64, arrays or tensors as the network's are."""
+        t = self._tensors
+        x = ((x - t["mean"]) / t["std"]).clip(-10.0, 10.0)
         for k in range(self._layers):
-            x = np.tanh(x @ t[f"layer{k}.weight"].T + t[f"layer{k}.bias"])
+            x = tanh(x @ t[f"layer{k}.weight"].T + t[f"layer{k}.bias"])
         if "memory.weight_ih" in t:
-            x = self._remember(x)
+            x = self._remember(x, tanh)
         out = x @ t["head.weight"].T + t["head.bias"]
         if not self._continuous:
             out = out.reshape(*out.shape[:-1], -1, 3).argmax(-1) / 2.0
-        return np.clip(out, 0.0, 1.0)[..., : NUM_LEVERS[self._role]]
+        return out.clip(0.0, 1.0)[..., : NUM_LEVERS[self._role]]
+
+    def _remember(self, x: Any, tanh: Callable[[Any], Any]) -> Any:
+        """One step of the gated recurrent unit (Cho et al. 2014)."""
+        t, width = self._tensors, x.shape[-1]
+        old = x * 0.0 if self._memory is None else self._memory
+        new_in = x @ t["memory.weight_ih"].T + t["memory.bias_ih"]
+        new_old = old @ t["memory.weight_hh"].T + t["memory.bias_hh"]
+        gates = 0.5 + 0.5 * tanh(0.5 * (new_in[..., : 2 * width] + new_old[..., : 2 * width]))
+        reset, update = gates[..., :width], gates[..., width:]
+        candidate = tanh(new_in[..., 2 * width :] + reset * new_old[..., 2 * width :])
+        self._memory = (1.0 - update) * candidate + update * old
+        return self._memory

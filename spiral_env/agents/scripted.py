@@ -15,7 +15,7 @@ _MARGIN = 0.08
 
 
 def _held(stock: np.ndarray, level: np.ndarray, hold: float) -> np.ndarray:
-    """Full effort until the stock meets what the level needs, as the shipped worlds ask for it; ``hold`` from then on."""
+    """Full effort until the stock meets what a level needs in the shipped worlds; ``hold`` from then on."""
     return np.where(stock < 0.34 + 0.06 * level + _MARGIN, 1.0, hold)
 
 
@@ -73,7 +73,7 @@ class Scripted:
 
     @staticmethod
     def _sme(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Full tier and full sharing, hygiene to a good stock, real ESG where it is not constrained, borrow within limits."""
+        """Full tier and sharing, hygiene to a good stock, real ESG where money allows it, loans within limits."""
         return {
             "patching": np.where(see["hygiene"] < 0.7, 1.0, 0.5),
             "module_tier": np.ones_like(see["esg"]),

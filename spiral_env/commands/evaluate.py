@@ -21,6 +21,9 @@ Mixed = Annotated[
 ]
 _NAME = re.compile(r"""'[^']+'(?=[\s,]|$)|"[^"]+"(?=[\s,]|$)|constant:[^\s,]*(?:,[.\d][^\s,]*)*|[^\s,]+""")
 
+_SIDE_BY_SIDE = 8_192
+"""Episodes that are played side by side on a device."""
+
 
 def evaluate(
     scenario: World = "baseline-v1",
@@ -43,6 +46,10 @@ def evaluate(
     reward_basis: Annotated[str, typer.Option(help="expected or realised losses in rewards.")] = "expected",
     num_smes: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's.")] = None,
     max_cycles: Annotated[int | None, typer.Option(min=1, help="Months, instead of the scenario's.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="cuda (cuda:1): worlds and trained networks there.  [default: NumPy on this processor]"),
+    ] = None,
     everything: Annotated[bool, typer.Option(help="All outcome measures.")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with every episode.")] = None,
     engine: Engine = None,
@@ -55,15 +62,18 @@ def evaluate(
     from spiral_env.files import check_writable, write_atomically
 
     check_writable(out)
+    if device is not None and engine == "ray":
+        raise ValueError(f"--device must be left out with --engine ray, got {device!r}")
     specs = _teams(compare, {"it": it, "business": business, "finance": finance, "sme": sme})
     teams = {name: load_team(team) for name, team in specs.items()}
     options: dict[str, Any] = {"reward_mode": reward_mode, "reward_basis": reward_basis}
-    options |= {"num_smes": num_smes, "max_cycles": max_cycles}
+    options |= {"num_smes": num_smes, "max_cycles": max_cycles, "device": device}
+    played = options if device is None else options | {"num_envs": _SIDE_BY_SIDE}
     with (
         spread_over(engine, ray_address) as spread,
         progress("evaluate", episodes * len(teams), "episodes") as shown,
     ):
-        found = compared(scenario, teams, episodes, seed, progress=shown.advance, spread=spread, **options)
+        found = compared(scenario, teams, episodes, seed, progress=shown.advance, spread=spread, **played)
     asked = {"scenario": scenario, "teams": specs, "episodes": episodes, "seed": seed, **options}
     data = as_result(found, "evaluate", asked)
     if out is not None:

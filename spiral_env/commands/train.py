@@ -34,7 +34,7 @@ def train(
         int | None, typer.Option(help="Agent-steps in all, agents x months (24 million; es: 100).")
     ] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Stop after this time (480).")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda (cpu).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:1: all of it there (cpu).")] = None,
     policy: Annotated[str | None, typer.Option(help="sb3-ppo: shared or per_role (shared).")] = None,
     reward_mode: Annotated[str | None, typer.Option(help="mixed, selfish or cooperative (mixed).")] = None,
     engine: Engine = None,
@@ -73,6 +73,7 @@ def train(
     for needed in ("torch", "safetensors"):
         import_module(needed)
     training.trainer_module(resolved)
+    training.check_memory(resolved)
     if not as_json:
         _say(_plan(folder, resolved, resume))
     try:
@@ -112,11 +113,12 @@ def _folder(out: str | None, config: TrainConfig | None) -> Path:
 def _plan(folder: Path, config: TrainConfig, resume: bool) -> str:
     each, unit = config.steps_per_iteration, "generation" if config.algo == "es" else "rollout"
     count = config.num_iterations
+    where = f"\n{config.num_envs:,} ecosystems side by side on {config.device}" if config.on_device else ""
     title = f"{'going on with' if resume else 'training'} {config.algo} on {config.world.id} in {folder}"
     size = f"{count:,} {unit}{'s' * (count != 1)} of {each:,} agent-steps"
     exact = count * each == config.timesteps
     nearest = "" if exact else f"\n{config.timesteps:,} were asked for; the nearest whole {unit} ends the run"
-    return f"{title}\n{size}: {count * each:,} in all, at most {config.max_seconds:g} s{nearest}"
+    return f"{title}\n{size}: {count * each:,} in all, at most {config.max_seconds:g} s{where}{nearest}"
 
 
 @contextmanager
@@ -141,7 +143,8 @@ def _end(folder: Path, config: TrainConfig, now: Status, as_json: bool, why: str
     """Say where things are, what was learned and what comes next."""
     from spiral_env.training.runs.moved import moved_share, moved_words
 
-    share = moved_share(folder, config.world) if now.iteration else 0.0
+    device = config.device if config.on_device else None
+    share = moved_share(folder, config.world, device) if now.iteration else 0.0
     data = {"run": str(folder), "agent_steps": now.agent_steps, "timesteps": config.timesteps}
     data |= {"seconds": round(now.seconds, 1), "finished": now.finished, "unlike_average_firm": share}
     lived = f"{now.agent_steps:,} agent-steps, {now.seconds:,.0f} s"

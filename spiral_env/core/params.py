@@ -253,7 +253,7 @@ _GOVERNANCE = _group(
         1e4,
         "capacity constrains: 7 / 15 / 27 % of the open a month",
     ),
-    ("integration_hours", 30.0, "h a month at 12 services", 0.0, 1e3, "assumed: building modules takes the hours of the same people"),
+    ("integration_hours", 30.0, "h a month at 12 services", 0.0, 1e3, "assumed: the same people build modules"),
     ("effort_floor", 0.05, "1", 1e-3, 1.0, _ASSUMED),
     ("window_floor", 0.35, "1", 1e-3, 1.0, _ASSUMED),
     ("soft_minimum", 4.0, "1", 0.5, 20.0, _ASSUMED),

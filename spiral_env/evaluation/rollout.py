@@ -53,6 +53,7 @@ def run_episodes(
     max_cycles: int | None = None,
     progress: Callable[[int], None] | None = None,
     spread: Callable[[Callable[[Any], Any], list[Any]], list[Any]] | None = None,
+    device: str | None = None,
 ) -> EpisodeTable:
     """Play ``episodes`` episodes with one policy per role, on the scenario's held-out seeds from the ``seed``-th on.
 
@@ -63,7 +64,7 @@ def run_episodes(
         policies: role -> who plays it.
         episodes: how many.
         seed: which of the held-out seeds is the first.
-        num_envs: episodes that are played side by side; the result is the same with any number.
+        num_envs: episodes that are played side by side; the result is the same with any number; a GPU wants thousands.
         reward_mode: "mixed", "selfish" or "cooperative".
         reward_basis: "expected" or "realised".
         num_smes: SMEs; None for the scenario's.
@@ -71,14 +72,20 @@ def run_episodes(
         progress: told how many more episodes have been played.
         spread: ``spread(function, jobs)`` plays parts elsewhere, as ``spiral_env.training.cluster.fan_out`` does on a
             Ray cluster, with the same result.
+        device: where worlds and trained networks are; None for this machine's processor and NumPy, "cuda" or "cuda:1"
+            for a GPU. Draws are the same; exponentials, logarithms and products may round otherwise.
 
     Raises:
+        ImportError: a package that the device needs is missing.
         TypeError: what should play a role is no policy.
-        ValueError: ``episodes`` or ``num_envs`` is out of range, a role has no policy, or a policy fails.
+        ValueError: ``episodes`` or ``num_envs`` is out of range, a role has no policy, a policy fails, there is no such
+            device, or ``spread`` is given with one.
     """
     world = load_scenario(scenario)
     episodes = check_count("episodes", episodes, 1, MAX_EPISODES)
     num_envs = check_count("num_envs", num_envs, 1, MAX_EPISODES)
+    if device is not None and spread is not None:
+        raise ValueError(f"device must be left out where episodes are spread, got {shown(device)}")
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be a function or None, got {shown(progress)}")
     names = {role: str(policy.name) for role, policy in _whole_team(policies).items()}
@@ -87,7 +94,7 @@ def run_episodes(
     options = {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
     keys = episode_keys(range(episodes))
     cuts = [slice(start, start + num_envs) for start in range(0, episodes, num_envs)]
-    chunks = [_Chunk(world, policies, seeds[cut], keys[cut], options) for cut in cuts]
+    chunks = [_Chunk(world, policies, seeds[cut], keys[cut], options, device) for cut in cuts]
     played = _in_turn(chunks, progress) if spread is None else spread(_run_chunk, chunks)
     if spread is not None and progress is not None:
         progress(episodes)
@@ -124,6 +131,7 @@ class _Chunk:
     seeds: np.ndarray
     keys: np.ndarray
     options: dict[str, Any]
+    device: str | None
 
 
 @dataclass(frozen=True)
@@ -146,6 +154,10 @@ def _in_turn(chunks: list[_Chunk], progress: Callable[[int], None] | None) -> li
 
 def _run_chunk(chunk: _Chunk) -> _Played:
     """Play the episodes of a chunk to their end."""
+    if chunk.device is not None:
+        from spiral_env.evaluation.on_device import play
+
+        return _Played(*play(chunk.world, chunk.policies, chunk.seeds, chunk.keys, chunk.options, chunk.device))
     env = SpiralVectorEnv(
         chunk.world, len(chunk.seeds), autoreset_mode="disabled", action_mode="continuous", **chunk.options
     )

@@ -32,7 +32,9 @@ TRAIN_SEEDS = (2**32, 2**62)
 HELD_OUT_SEEDS = (0, 2**32)
 """Half-open ranges of a scenario that names none."""
 SPLITS = ("train", "held_out")
-_MASK64 = (1 << 64) - 1
+_HALF64 = 1 << 63
+_GOLDEN, _FIRST, _SECOND = (x - 2 * _HALF64 for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+"""Constants of SplitMix64 as signed words."""
 _ANY = (0, 2**62)
 
 
@@ -81,9 +83,21 @@ def row_seeds(seed: Any, rows: int, split: str | None = None) -> list[Any]:
     return list(seed)
 
 
-def series(seed: int, number: int, within: tuple[int, int]) -> int:
-    """The ``number``-th seed that follows from ``seed``: SplitMix64 of both, in the half-open range ``within``."""
-    z = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9) & _MASK64
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK64
-    return within[0] + ((z ^ (z >> 31)) >> 1) % (within[1] - within[0])
+def series(seed: Any, number: Any, within: tuple[int, int]) -> Any:
+    """The ``number``-th seed that follows from ``seed``: SplitMix64 of both, in the half-open range ``within``.
+
+    Of ints an int; of int64 tensors, whose arithmetic wraps by itself, a tensor.
+    """
+    z = _wrapped(seed * _GOLDEN + number * _FIRST)
+    z = _wrapped((z ^ _shifted(z, 30)) * _FIRST)
+    z = _wrapped((z ^ _shifted(z, 27)) * _SECOND)
+    return within[0] + _shifted(z ^ _shifted(z, 31), 1) % (within[1] - within[0])
+
+
+def _wrapped(z: Any) -> Any:
+    return (z + _HALF64 & 2 * _HALF64 - 1) - _HALF64 if isinstance(z, int) else z
+
+
+def _shifted(z: Any, bits: int) -> Any:
+    """A signed word, shifted to the right with zeros from the left."""
+    return z >> bits & (1 << 64 - bits) - 1

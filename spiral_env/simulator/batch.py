@@ -1,10 +1,14 @@
-"""The compiled entry points: rows of a batch are independent, so any slice gives the same bits."""
+"""The compiled entry points: rows of a batch are independent, so any slice gives the same bits.
+
+What is done to one row is a kernel of its own: here a loop calls it for every row, on a GPU a thread does
+(``spiral_env.simulator.cuda``).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from spiral_env.core._jit import entry_point
+from spiral_env.core._jit import entry_point, kernel
 from spiral_env.core.rng import Stream, uniform
 from spiral_env.simulator.month import advance, observe, rewards, spending, summarise, workspace
 from spiral_env.simulator.reset import open_episode
@@ -12,19 +16,52 @@ from spiral_env.simulator.reset import open_episode
 __all__ = ["decode_rows", "draw_rows", "observe_rows", "open_rows", "step_rows"]
 
 
+@kernel
+def draw_row(numbers, ranges, seed):
+    """Draw the numbers ``[P]`` of a procedural world, where ``ranges`` [2, P] has high > low, keyed by the seed."""
+    for k in range(ranges.shape[1]):
+        if ranges[1, k] > ranges[0, k]:
+            draw = uniform(seed, 0, Stream.WORLD, k)
+            numbers[k] = ranges[0, k] + (ranges[1, k] - ranges[0, k]) * draw
+
+
+@kernel
+def decode_row(levels, top, places, efforts):
+    """Levels ``[K]`` to efforts; -1, or the place of the first level outside its range."""
+    for k in range(levels.shape[0]):
+        level = levels[k]
+        if level < 0 or level > top[k]:
+            return k
+        efforts[places[k]] = level / top[k]
+    return -1
+
+
+@kernel
+def step_row(s, p, actions, mode, realised, order, scratch, out, observed, e, rows):
+    """Advance row ``e`` of ``rows`` by one month, if it is not done (see ``step_rows``)."""
+    vectors, scalars, spent, summary = out
+    if s.done == 1:
+        vectors[:] = 0.0
+        scalars[:] = 0.0
+        spent[:] = 0.0
+        return
+    advance(s, p, actions, order, scratch)
+    rewards(s, p, mode, realised, vectors, scalars)
+    spending(s, spent)
+    summarise(s, summary)
+    if observed.shape[0] > 0:
+        observe(s, p, observed, e, rows)
+
+
 @entry_point
 def draw_rows(params, ranges, seeds, mask, start, stop):
-    """Draw the procedural world of every masked row: where ``ranges`` [2, P] has high > low, keyed by the seed.
+    """Draw the procedural world of every masked row (see ``draw_row``).
 
     ``params`` [E, P] float64 are the parameter records seen as rows of numbers.
     """
     for e in range(start, stop):
-        if not mask[e]:
-            continue
-        for k in range(ranges.shape[1]):
-            if ranges[1, k] > ranges[0, k]:
-                draw = uniform(seeds[e], 0, Stream.WORLD, k)
-                params[e, k] = ranges[0, k] + (ranges[1, k] - ranges[0, k]) * draw
+        if mask[e]:
+            draw_row(params[e], ranges, seeds[e])
 
 
 @entry_point
@@ -43,11 +80,9 @@ def decode_rows(levels, top, places, efforts):
     Returns -1, or the flat index of the first level outside its range (nothing from there on is written).
     """
     for e in range(levels.shape[0]):
-        for k in range(levels.shape[1]):
-            level = levels[e, k]
-            if level < 0 or level > top[k]:
-                return e * levels.shape[1] + k
-            efforts[e, places[k]] = level / top[k]
+        wrong = decode_row(levels[e], top, places, efforts[e])
+        if wrong >= 0:
+            return e * levels.shape[1] + wrong
     return -1
 
 
@@ -61,18 +96,9 @@ def step_rows(states, params, actions, mode, realised, order, vectors, scalars, 
     """
     scratch = workspace(states[0])
     for e in range(start, stop):
-        s, p = states[e], params[e]
-        if s.done == 1:
-            vectors[e] = 0.0
-            scalars[e] = 0.0
-            spent[e] = 0.0
-            continue
-        advance(s, p, actions[e], order, scratch)
-        rewards(s, p, mode, realised, vectors[e], scalars[e])
-        spending(s, spent[e])
-        summarise(s, summary[e])
-        if observed.shape[0] > 0:
-            observe(s, p, observed, e, states.shape[0])
+        s, p, rows = states[e], params[e], states.shape[0]
+        out = vectors[e], scalars[e], spent[e], summary[e]
+        step_row(s, p, actions[e], mode, realised, order, scratch, out, observed, e, rows)
 
 
 @entry_point

@@ -37,16 +37,65 @@ class World:
     num_smes: int
     max_cycles: int
 
+    @property
+    def agents(self) -> dict[str, int]:
+        """Role -> number of its agents."""
+        return {"it": 1, "business": 1, "finance": 1, "sme": self.num_smes}
 
-def _range_rows(ranges: dict[str, tuple[float, float]]) -> np.ndarray:
-    """[2, P] low and high of what the procedural world draws; equal where nothing is drawn."""
-    rows = np.zeros((2, _NUM_PARAMS))
-    fields = PARAMS_DTYPE.fields
-    assert fields is not None
-    for name, (low, high) in ranges.items():
-        offset = fields[name][1] // 8
-        rows[:, offset] = (low, high)
-    return rows
+    @property
+    def width(self) -> int:
+        """Numbers that all agents of one ecosystem observe."""
+        return sum(count * len(FEATURES[role]) for role, count in self.agents.items())
+
+    def base(self) -> np.ndarray:
+        """The parameter record ``[1]`` before anything is drawn."""
+        return pack(self.values, self.num_smes)
+
+    @property
+    def num_services(self) -> int:
+        """Services of an ecosystem."""
+        return int(self.base()[0]["num_services"])
+
+    def record(self) -> np.dtype:
+        """Type of the state records that this world needs."""
+        return state_dtype(capacity_for(self.num_smes, self.num_services), tuple(NUM_LEVERS.items()))
+
+    def range_rows(self) -> np.ndarray:
+        """[2, P] low and high of what the procedural world draws; equal where nothing is drawn."""
+        rows = np.zeros((2, _NUM_PARAMS))
+        fields = PARAMS_DTYPE.fields
+        assert fields is not None
+        for name, (low, high) in self.ranges.items():
+            offset = fields[name][1] // 8
+            rows[:, offset] = (low, high)
+        return rows
+
+    def role_blocks(self, observed: Any, num_envs: int) -> dict[str, Any]:
+        """Role -> ``[E, A, O]``, each a contiguous part of ``observed``, an array or tensor ``[E W]``."""
+        blocks = {}
+        at = 0
+        for role, count in self.agents.items():
+            size = num_envs * count * len(FEATURES[role])
+            blocks[role] = observed[at : at + size].reshape(num_envs, count, len(FEATURES[role]))
+            at += size
+        return blocks
+
+    def places(self, role: str, width: int | None = None) -> np.ndarray:
+        """Where the first ``width`` levers (None: all) of the role's agents lie in a row of efforts, int64 ``[K]``."""
+        first = sum(self.agents[before] for before in ROLES[: ROLES.index(role)])
+        rows = np.arange(first, first + self.agents[role])[:, None] * MAX_LEVERS
+        return (rows + np.arange(NUM_LEVERS[role] if width is None else width)).reshape(-1)
+
+    def check(self, states: np.ndarray, params: np.ndarray) -> None:
+        """Refuse records ``[E]`` that this world cannot lead to.
+
+        Raises:
+            ValueError: of another world, or damaged.
+        """
+        check_states(states, self.num_smes, self.num_services, self.max_cycles)
+        low, high = self.range_rows()
+        numbers = self.base().view(np.float64)
+        check_params(params, np.where(low < high, low, numbers), np.where(low < high, high, numbers))
 
 
 class Engine:
@@ -74,18 +123,15 @@ class Engine:
         self.mode = REWARD_MODES.index(mode)
         self.realised = realised
         self.num_agents = 3 + world.num_smes
-        self._base = pack(world.values, world.num_smes)
-        capacity = capacity_for(world.num_smes, int(self._base[0]["num_services"]))
-        self.states = np.zeros(num_envs, dtype=state_dtype(capacity, tuple(NUM_LEVERS.items())))
+        self._base = world.base()
+        self.states = np.zeros(num_envs, dtype=world.record())
         self.params = np.repeat(self._base, num_envs)
-        self._ranges = _range_rows(world.ranges)
+        self._ranges = world.range_rows()
         self.vectors = np.zeros((num_envs, self.num_agents, 3))
         self.scalars = np.zeros((num_envs, self.num_agents))
         self.spent = np.zeros((num_envs, self.num_agents, 2))
         self.summary = np.zeros((num_envs, len(SUMMARY)))
-        self._agents = {"it": 1, "business": 1, "finance": 1, "sme": world.num_smes}
-        width = sum(self._agents[role] * len(FEATURES[role]) for role in ROLES)
-        self.observed = np.zeros(num_envs * width, dtype=np.float32)
+        self.observed = np.zeros(num_envs * world.width, dtype=np.float32)
         self._all = np.ones(num_envs, dtype=np.bool_)
         self._threads = Threads(num_threads)
         self._slices = self._cut()
@@ -96,13 +142,7 @@ class Engine:
         """Arrays that share memory with the buffers."""
         self._state_words = self.states.view(np.int64).reshape(self.num_envs, -1)
         self._param_rows = self.params.view(np.float64).reshape(self.num_envs, _NUM_PARAMS)
-        self.observations: dict[str, np.ndarray] = {}
-        at = 0
-        for role in ROLES:
-            shape = (self.num_envs, self._agents[role], len(FEATURES[role]))
-            size = int(np.prod(shape))
-            self.observations[role] = self.observed[at : at + size].reshape(shape)
-            at += size
+        self.observations: dict[str, np.ndarray] = self.world.role_blocks(self.observed, self.num_envs)
         self.first_row = (self.summary[0], self.scalars[0], self.vectors[0].reshape(-1), self.spent[0].reshape(-1))
 
     def __getstate__(self) -> dict[str, object]:
@@ -115,7 +155,7 @@ class Engine:
         self.__dict__.update(state)
         self._make_views()
         if self._state_words.any():
-            self._check(self.states, self.params)
+            self.world.check(self.states, self.params)
 
     def _cut(self) -> list[tuple[int, int]]:
         edges = np.linspace(0, self.num_envs, self.num_threads + 1).astype(int)
@@ -141,12 +181,6 @@ class Engine:
         self.vectors[chosen] = 0.0
         self.spent[chosen] = 0.0
         self.observe(chosen)
-
-    def places(self, role: str, width: int | None = None) -> np.ndarray:
-        """Where the first ``width`` levers (None: all) of the role's agents lie in a row of efforts, int64 ``[K]``."""
-        first = sum(self._agents[before] for before in ROLES[: ROLES.index(role)])
-        rows = np.arange(first, first + self._agents[role])[:, None] * MAX_LEVERS
-        return (rows + np.arange(NUM_LEVERS[role] if width is None else width)).reshape(-1)
 
     def decode(self, levels: np.ndarray, top: np.ndarray, places: np.ndarray, efforts: np.ndarray) -> int:
         """Levels int64 ``[E, K]`` to ``places`` ``[K]`` of the efforts; -1, or the index of one outside ``top``."""
@@ -191,18 +225,10 @@ class Engine:
             if given.shape != own.shape:
                 raise ValueError(f"{name} must have shape {own.shape}, got {given.shape}")
         states, params = np.ascontiguousarray(states), np.ascontiguousarray(params)
-        self._check(states, params)
+        self.world.check(states, params)
         self.states.view(np.int64)[:] = states.view(np.int64)
         self.params.view(np.int64)[:] = params.view(np.int64)
         self.observe()
-
-    def _check(self, states: np.ndarray, params: np.ndarray) -> None:
-        """Refuse records that this world cannot lead to."""
-        services = int(self._base[0]["num_services"])
-        check_states(states, self.world.num_smes, services, self.world.max_cycles)
-        low, high = self._ranges
-        base = self._base.view(np.float64)
-        check_params(params, np.where(low < high, low, base), np.where(low < high, high, base))
 
     def close(self) -> None:
         """End the worker threads."""

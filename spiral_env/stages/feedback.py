@@ -95,7 +95,7 @@ def _trust(s, p):
 
 @kernel
 def _partners(s, p):
-    """Outside tenants, data partners and investors: they come where SMEs are, by trust and privacy (Bass), and churn."""
+    """Outside tenants, data partners, investors: they come where SMEs are, by trust and privacy (Bass), and churn."""
     assured = 1.0 - p.partners_privacy * (1.0 - s.privacy)
     drawn = s.trust * assured * s.num_members / s.num_smes
     come = (p.partners_innovation + p.partners_imitation * s.partners) * drawn * (1.0 - s.partners)

@@ -24,6 +24,7 @@ __all__ = [
     "ALGOS",
     "Hyperparameter",
     "TrainConfig",
+    "check_memory",
     "check_names",
     "hyperparameters",
     "load_config",

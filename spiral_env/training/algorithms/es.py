@@ -27,44 +27,52 @@ from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.run import Report, run
 from spiral_env.vector_env import SpiralVectorEnv
 
-__all__ = ["EsTrainer", "train"]
+__all__ = ["EsTrainer", "Species", "make_trainer", "train"]
 
 
-class _Species:
-    """The policy of a role, and a generation of its neighbours."""
+class Species:
+    """The policy of a role, and a generation of its neighbours.
 
-    def __init__(self, inputs: int, counts: np.ndarray, config: TrainConfig, role: str, groups: int) -> None:
+    Attributes:
+        flat: all parameters as one vector.
+        noise: what the neighbours differ by, ``[pairs * groups, D]``, in standard deviations.
+        observations: moments of what was seen.
+    """
+
+    def __init__(
+        self, inputs: int, counts: np.ndarray, config: TrainConfig, role: str, groups: int, device: torch.device
+    ) -> None:
         """Start at zero but for the bias towards what the average firm does."""
         widths = [inputs, *[config.hidden] * config.layers, len(counts) * int(counts.max())]
         self.shapes = [s for a, b in itertools.pairwise(widths) for s in ((a, b), (b,))]
         self.counts, self.groups, self.observations = counts, groups, Normaliser(inputs)
+        self._absent = torch.arange(int(counts.max()), device=device) >= torch.as_tensor(counts, device=device)[:, None]
         self.flat = torch.zeros(sum(int(np.prod(s)) for s in self.shapes))
-        self.adam = Adam(self.flat)
         generator = torch.Generator().manual_seed(config.seed)
         parts = self._split(self.flat)
         for weight in parts[:-2:2]:
             weight.copy_(torch.randn(weight.shape, generator=generator) / weight.shape[0] ** 0.5)
         chosen = np.rint(np.array(STATUS_QUO[role]) * (counts - 1)).astype(int)
         parts[-1].view(len(counts), -1)[torch.arange(len(counts)), torch.from_numpy(chosen)] = config.start_logit
-        self.noise = torch.empty(0)
+        self.flat = self.flat.to(device)
+        self.adam, self.noise = Adam(self.flat), torch.empty(0)
 
     def _split(self, flat: Tensor) -> list[Tensor]:
         """Weights ``[..., in, out]`` and biases ``[..., out]`` of vectors ``[..., D]``."""
         parts = flat.split([int(np.prod(s)) for s in self.shapes], dim=-1)
         return [x.view(*flat.shape[:-1], *s) for x, s in zip(parts, self.shapes, strict=True)]
 
-    def mutate(self, pairs: int, rng: np.random.Generator) -> None:
-        """Draw noise ``[pairs * groups, D]``."""
-        size = (pairs * self.groups, len(self.flat))
-        self.noise = torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
+    def noise_shape(self, pairs: int) -> tuple[int, int]:
+        """Of the noise of a generation: a row for each pair and group."""
+        return pairs * self.groups, len(self.flat)
 
-    def act(self, x: Tensor, sigma: float) -> np.ndarray:
+    def act(self, x: Tensor, sigma: float) -> Tensor:
         """Likeliest actions ``[E, A, L]`` of observations ``[E, A, O]``, the second half of E with the noise turned."""
         envs, agents, _ = x.shape
         pairs, each = envs // 2, agents // self.groups
         # Rows of one noise vector side by side: [pairs * groups, 2 * each, O], the turned ones last.
         x = x.view(2, pairs, self.groups, each, -1).permute(1, 2, 0, 3, 4).reshape(-1, 2 * each, x.shape[2])
-        sign = torch.ones(2 * each, 1)
+        sign = torch.ones((2 * each, 1), device=x.device)
         sign[each:] = -1.0
         base, noise = self._split(self.flat), self._split(self.noise)
         for k in range(0, len(base), 2):
@@ -73,17 +81,15 @@ class _Species:
             if k < len(base) - 2:
                 x = x.tanh_()
         logits = x.view(pairs, self.groups, 2, each, -1).permute(2, 0, 1, 3, 4)
-        values = logits.reshape(envs, agents, len(self.counts), -1).numpy()
-        absent = np.arange(values.shape[-1]) >= self.counts[:, None]
-        return np.where(absent, -np.inf, values).argmax(-1)
+        values = logits.reshape(envs, agents, len(self.counts), -1)
+        return values.masked_fill(self._absent, -torch.inf).argmax(-1)
 
-    def learn(self, returns: np.ndarray, learning_rate: float, decay: float) -> float:
+    def learn(self, returns: Tensor, learning_rate: float, decay: float) -> float:
         """Climb by the returns ``[E, A]``; returns the gradient's norm."""
-        pairs = len(returns) // 2
-        grouped = returns.reshape(2, pairs, self.groups, -1).mean(-1).reshape(2, -1)
+        grouped = returns.reshape(2, len(returns) // 2, self.groups, -1).mean(-1).view(2, -1)
         difference = grouped[0] - grouped[1]
-        weights = np.clip(difference / (difference.std() + 1e-8), -3.0, 3.0).astype(np.float32) / len(difference)
-        gradient = torch.mv(self.noise.t(), torch.from_numpy(weights))
+        weights = (difference / (difference.std(correction=0) + 1e-8)).clamp(-3.0, 3.0).float() / len(difference)
+        gradient = torch.mv(self.noise.t(), weights)
         self.adam.step(decay * self.flat - gradient, learning_rate)
         return float(gradient.norm())
 
@@ -92,7 +98,7 @@ class _Species:
         parts, out = self._split(self.flat), {}
         for k in range(0, len(parts), 2):
             name = "head" if k == len(parts) - 2 else f"layer{k // 2}"
-            out[f"{name}.weight"], out[f"{name}.bias"] = parts[k].t().numpy().copy(), parts[k + 1].numpy().copy()
+            out[f"{name}.weight"], out[f"{name}.bias"] = _copied(parts[k].t()), _copied(parts[k + 1])
         return out
 
 
@@ -104,28 +110,36 @@ class EsTrainer:
         iteration: generations so far.
     """
 
+    device = torch.device("cpu")
+
     def __init__(self, config: TrainConfig) -> None:
         """Build the batch and the policies from the seed alone."""
         torch.set_num_threads(config.torch_threads)
         self.config = config
-        self.env = SpiralVectorEnv(
-            config.world, config.num_envs, config.env_threads, "disabled", reward_mode=config.reward_mode
+        self.env = self._new_batch(
+            scenario=config.world,
+            num_envs=config.num_envs,
+            autoreset_mode="disabled",
+            reward_mode=config.reward_mode,
         )
         apart = config.reward_mode != "cooperative"
         self.species = {role: self._species(role, self.env.num_agents_of[role] if apart else 1) for role in ROLES}
         self.agent_steps = 0
         self.iteration = 0
 
-    def _species(self, role: str, groups: int) -> _Species:
+    def _new_batch(self, **options: Any) -> SpiralVectorEnv:
+        return SpiralVectorEnv(num_threads=self.config.env_threads, **options)
+
+    def _species(self, role: str, groups: int) -> Species:
         inputs = self.env.single_observation_space[role].shape[0]
-        return _Species(inputs, self.env.options.counts(role), self.config, role, groups)
+        return Species(inputs, self.env.options.counts(role), self.config, role, groups, self.device)
 
     def iterate(self) -> dict[str, float]:
         """One generation; returns minus the mean return, gradient norms and the outcomes of its episodes."""
         config = self.config
         rng = np.random.default_rng(np.random.SeedSequence([config.seed, 3, self.iteration]))
         for species in self.species.values():
-            species.mutate(config.num_envs // 2, rng)
+            self.mutate(species, rng)
         seeds = np.tile(rng.integers(*self.env.scenario.train_seeds, config.num_envs // 2), 2)
         returns, outcomes, months = self._play(seeds)
         left = max(0.05, 1.0 - self.agent_steps / config.timesteps) if config.anneal else 1.0
@@ -134,13 +148,17 @@ class EsTrainer:
             figures[f"policy_loss/{role}"] = -float(returns[role].mean())
             norm = species.learn(returns[role], config.learning_rate * left, config.es_decay)
             figures[f"gradient_norm/{role}"] = norm
-            species.observations.take_noted()
         self.agent_steps += months * config.num_envs * self.env.num_agents
         self.iteration += 1
-        return figures | {f"outcome/{name}": float(np.mean(x)) for name, x in outcomes.items()}
+        return figures | {f"outcome/{name}": x for name, x in outcomes.items()}
 
-    def _play(self, seeds: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]:
-        """Whole episodes: returns ``[E, A]`` by role, outcome measures ``[E]``, months."""
+    def mutate(self, species: Species, rng: np.random.Generator) -> None:
+        """Draw the noise of a generation."""
+        shape = species.noise_shape(self.env.num_envs // 2)
+        species.noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+    def _play(self, seeds: np.ndarray) -> tuple[dict[str, Tensor], dict[str, float], int]:
+        """Whole episodes: returns ``[E, A]`` by role, mean outcome measures, months; what was seen is taken in."""
         seen, _ = self.env.reset(seed=seeds)
         returns = {role: np.zeros(seen[role].shape[:2]) for role in ROLES}
         rows = {role: torch.empty(seen[role].shape) for role in ROLES}
@@ -149,19 +167,22 @@ class EsTrainer:
             actions = {}
             for role, species in self.species.items():
                 species.observations.note(seen[role], rows[role].numpy(), running)
-                actions[role] = species.act(rows[role], self.config.es_sigma)
+                actions[role] = species.act(rows[role], self.config.es_sigma).numpy()
             seen, rewards, terminated, truncated, _ = self.env.step(actions)
             for role in ROLES:
                 returns[role] += rewards[role] * running[:, None]
             running &= ~(terminated | truncated)
             months += 1
-        return returns, self.env.metrics(), months
+        for species in self.species.values():
+            species.observations.take_noted()
+        outcomes = {name: float(np.mean(x)) for name, x in self.env.metrics().items()}
+        return {role: torch.from_numpy(x) for role, x in returns.items()}, outcomes, months
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All arrays that must be stored to go on bit for bit."""
         out = {}
         for role, species in self.species.items():
-            out[f"{role}.flat"] = species.flat.numpy().copy()
+            out[f"{role}.flat"] = _copied(species.flat)
             out |= {f"{role}.adam.{k}": v for k, v in species.adam.tensors().items()}
             out |= {f"{role}.observations.{k}": v for k, v in species.observations.tensors().items()}
         return out
@@ -195,4 +216,22 @@ class EsTrainer:
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train; see ``spiral_env.training.runs.run.run``."""
-    return run(EsTrainer(config), folder, resume=resume, report=report)
+    return run(make_trainer(config), folder, resume=resume, report=report)
+
+
+def make_trainer(config: TrainConfig) -> EsTrainer:
+    """The trainer of ``config.device``.
+
+    Raises:
+        ImportError: a package that the device needs is missing.
+        ValueError: the device is not there.
+    """
+    if config.device == "cpu":
+        return EsTrainer(config)
+    from spiral_env.training.device.es import DeviceEsTrainer
+
+    return DeviceEsTrainer(config)
+
+
+def _copied(x: Tensor) -> np.ndarray:
+    return x.cpu().numpy().copy()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from spiral_env.training.algorithms.ppo import Trainer
+from spiral_env.training.algorithms.ppo import make_trainer
 from spiral_env.training.learning.networks import Critic
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.run import Report, run
@@ -28,4 +28,4 @@ class LocalCritic(Critic):
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train; see ``spiral_env.training.runs.run.run``."""
-    return run(Trainer(config, LocalCritic, central=False), folder, resume=resume, report=report)
+    return run(make_trainer(config, LocalCritic, central=False), folder, resume=resume, report=report)

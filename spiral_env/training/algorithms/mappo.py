@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from spiral_env.training.algorithms.ppo import Trainer
+from spiral_env.training.algorithms.ppo import make_trainer
 from spiral_env.training.learning.networks import Critic, linear
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.run import Report, run
@@ -38,4 +38,4 @@ class CentralCritic(Critic):
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, report: Report | None = None) -> Path:
     """Train; see ``spiral_env.training.runs.run.run``."""
-    return run(Trainer(config, CentralCritic, central=True), folder, resume=resume, report=report)
+    return run(make_trainer(config, CentralCritic, central=True), folder, resume=resume, report=report)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from spiral_env.policy import STATUS_QUO
 from spiral_env.roles import ROLES
@@ -13,58 +15,76 @@ from spiral_env.training.learning.gradients import Weights
 from spiral_env.training.learning.learner import CriticFactory, Learner
 from spiral_env.training.learning.networks import Actor
 from spiral_env.training.learning.rollout import Player
-from spiral_env.training.learning.torch_state import check_device, layer_tensors
+from spiral_env.training.learning.torch_state import layer_tensors
 from spiral_env.training.learning.update import Rule, Updater
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.state import check_generator
 from spiral_env.vector_env import SpiralVectorEnv
 
-__all__ = ["Trainer"]
+__all__ = ["PpoTrainer", "Trainer", "make_trainer"]
+
+L = TypeVar("L", bound=Learner)
 
 
-class Trainer:
-    """Proximal policy optimisation of one network per role on a batch of ecosystems.
+class _Plays(Protocol):
+    """Keeps the thread from rollout to rollout."""
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What must be stored to go on, beside the batch itself."""
+
+    def load(self, tensors: dict[str, np.ndarray]) -> None:
+        """Go on from ``tensors()``."""
+
+
+class PpoTrainer(ABC, Generic[L]):
+    """Proximal policy optimisation of one network per role on a batch of ecosystems, wherever they are computed.
 
     Attributes:
+        env: the batch.
+        team: role -> its learner.
         agent_steps: agent-steps lived so far.
         iteration: rollouts learned from so far.
     """
 
-    def __init__(self, config: TrainConfig, critic: CriticFactory, *, central: bool) -> None:
-        """Build the batch, the networks and the optimisers from the seed alone.
+    player: _Plays
 
-        Raises:
-            ValueError: the device is not there.
-        """
-        check_device(config.device)
+    def __init__(self, config: TrainConfig, critic: CriticFactory, *, central: bool) -> None:
+        """Build the batch, the networks and the optimisers from the seed alone."""
         torch.set_num_threads(config.torch_threads)
         torch.manual_seed(config.seed)
         self.config = config
-        self.env = SpiralVectorEnv(
-            config.world,
-            config.num_envs,
-            config.env_threads,
-            "disabled",
+        self.env = self._new_batch(
+            scenario=config.world,
+            num_envs=config.num_envs,
+            autoreset_mode="disabled",
             action_mode="continuous" if config.continuous else "multi_discrete",
             reward_mode=config.reward_mode,
         )
         self.team = {role: self._learner(role, critic, central) for role in ROLES}
-        self.player = Player(self.env, self.team, central=central, seed=config.seed)
-        rule = Rule(
+        self.rule = Rule(
             epochs=config.epochs,
             minibatches=config.minibatches,
             pieces=config.gradient_pieces,
             max_grad_norm=config.max_grad_norm,
             target_kl=config.target_kl,
         )
-        weights = Weights(config.clip_coef, config.ent_coef, config.vf_coef)
-        self.updater = Updater(
-            self.team, rule, weights, np.random.default_rng(np.random.SeedSequence([config.seed, 2]))
-        )
+        self.weights = Weights(config.clip_coef, config.ent_coef, config.vf_coef)
         self.agent_steps = 0
         self.iteration = 0
 
-    def _learner(self, role: str, critic: CriticFactory, central: bool) -> Learner:
+    @abstractmethod
+    def _new_batch(self, **options: Any) -> SpiralVectorEnv:
+        """The batch with these options."""
+
+    @abstractmethod
+    def _new_learner(self, counts: np.ndarray, inputs: int, actor: Actor, critic: nn.Module) -> L:
+        """A learner as ``Learner`` takes its parts."""
+
+    @abstractmethod
+    def iterate(self) -> dict[str, float]:
+        """One rollout and the learning from it; returns losses and the outcomes of episodes that ended."""
+
+    def _learner(self, role: str, critic: CriticFactory, central: bool) -> L:
         config = self.config
         counts = self.env.options.counts(role)
         inputs = self.env.single_observation_space[role].shape[0]
@@ -78,10 +98,8 @@ class Trainer:
             start=STATUS_QUO[role],
             start_logit=config.start_logit,
         )
-        state = self.env.state().shape[1] if central else 0
-        return Learner(
-            counts, inputs, actor, critic(inputs, state, config.hidden, config.layers), torch.device(config.device)
-        )
+        state = len(self.env.state_names) if central else 0
+        return self._new_learner(counts, inputs, actor, critic(inputs, state, config.hidden, config.layers))
 
     @property
     def learning_rate(self) -> float:
@@ -89,15 +107,10 @@ class Trainer:
         left = max(0.05, 1.0 - self.agent_steps / self.config.timesteps)
         return self.config.learning_rate * (left if self.config.anneal else 1.0)
 
-    def iterate(self) -> dict[str, float]:
-        """One rollout and the learning from it; returns losses and the outcomes of episodes that ended."""
-        config = self.config
-        rollout = self.player.collect(config.num_steps)
-        self.player.judge(rollout, config.gamma, config.gae_lambda)
-        losses = self.updater.step(rollout, self.learning_rate)
-        self.agent_steps += config.num_steps * self.env.num_envs * self.env.num_agents
+    def count(self, losses: dict[str, float], outcomes: dict[str, float]) -> dict[str, float]:
+        """Count an iteration; returns its figures."""
+        self.agent_steps += self.config.num_steps * self.env.num_envs * self.env.num_agents
         self.iteration += 1
-        outcomes = {name: float(np.mean(values)) for name, values in rollout.outcomes.items()}
         return losses | {f"outcome/{name}": value for name, value in outcomes.items()}
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -112,24 +125,21 @@ class Trainer:
 
     def counters(self) -> dict[str, Any]:
         """All numbers that must be stored to go on bit for bit."""
-        return {
-            "agent_steps": self.agent_steps,
-            "iteration": self.iteration,
-            "player_rng": self.player.rng.bit_generator.state,
-            "updater_rng": self.updater.rng.bit_generator.state,
-            "env": {k: v for k, v in self.env.snapshot().items() if k not in ("states", "params")},
-        }
+        env = {k: v for k, v in self.env.snapshot().items() if k not in ("states", "params")}
+        return {"agent_steps": self.agent_steps, "iteration": self.iteration, "env": env}
 
     def load(self, tensors: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
         """Go on from ``tensors()`` and ``counters()``."""
         for role, learner in self.team.items():
             learner.load({k.removeprefix(f"{role}."): v for k, v in tensors.items() if k.startswith(f"{role}.")})
         arrays = {name: tensors[f"env.{name}"] for name in ("states", "params")}
-        self.player.observations = self.env.restore(counters["env"] | arrays)
+        self._restore(counters["env"] | arrays)
         self.player.load({k.removeprefix("player."): v for k, v in tensors.items() if k.startswith("player.")})
         self.agent_steps, self.iteration = counters["agent_steps"], counters["iteration"]
-        for name, part in (("player_rng", self.player), ("updater_rng", self.updater)):
-            part.rng.bit_generator.state = check_generator(name, counters[name])
+
+    @abstractmethod
+    def _restore(self, snapshot: dict[str, Any]) -> None:
+        """Let the batch and the player go on from a snapshot."""
 
     def policy(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors and header of the policy as a checkpoint holds it."""
@@ -149,5 +159,67 @@ class Trainer:
 
     def close(self) -> None:
         """End all threads."""
-        self.updater.close()
         self.env.close()
+
+
+class Trainer(PpoTrainer[Learner]):
+    """On a CPU: compiled loops, gradients by hand, threads."""
+
+    player: Player
+
+    def __init__(self, config: TrainConfig, critic: CriticFactory, *, central: bool) -> None:
+        """Build the batch, the networks and the optimisers from the seed alone."""
+        super().__init__(config, critic, central=central)
+        self.player = Player(self.env, self.team, central=central, seed=config.seed)
+        rng = np.random.default_rng(np.random.SeedSequence([config.seed, 2]))
+        self.updater = Updater(self.team, self.rule, self.weights, rng)
+
+    def _new_batch(self, **options: Any) -> SpiralVectorEnv:
+        return SpiralVectorEnv(num_threads=self.config.env_threads, **options)
+
+    def _new_learner(self, counts: np.ndarray, inputs: int, actor: Actor, critic: nn.Module) -> Learner:
+        return Learner(counts, inputs, actor, critic, torch.device("cpu"))
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and the learning from it; returns losses and the outcomes of episodes that ended."""
+        config = self.config
+        rollout = self.player.collect(config.num_steps)
+        self.player.judge(rollout, config.gamma, config.gae_lambda)
+        losses = self.updater.step(rollout, self.learning_rate)
+        return self.count(losses, {name: float(np.mean(values)) for name, values in rollout.outcomes.items()})
+
+    def counters(self) -> dict[str, Any]:
+        """All numbers that must be stored to go on bit for bit."""
+        states = {f"{name}_rng": x.rng.bit_generator.state for name, x in self._drawing().items()}
+        return super().counters() | states
+
+    def _drawing(self) -> dict[str, Player | Updater]:
+        return {"player": self.player, "updater": self.updater}
+
+    def load(self, tensors: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """Go on from ``tensors()`` and ``counters()``."""
+        super().load(tensors, counters)
+        for name, part in self._drawing().items():
+            part.rng.bit_generator.state = check_generator(f"{name}_rng", counters[f"{name}_rng"])
+
+    def _restore(self, snapshot: dict[str, Any]) -> None:
+        self.player.observations = self.env.restore(snapshot)
+
+    def close(self) -> None:
+        """End all threads."""
+        self.updater.close()
+        super().close()
+
+
+def make_trainer(config: TrainConfig, critic: CriticFactory, *, central: bool) -> PpoTrainer[Any]:
+    """The trainer of ``config.device``.
+
+    Raises:
+        ImportError: a package that the device needs is missing.
+        ValueError: the device is not there.
+    """
+    if config.device == "cpu":
+        return Trainer(config, critic, central=central)
+    from spiral_env.training.device.ppo import DeviceTrainer
+
+    return DeviceTrainer(config, critic, central=central)

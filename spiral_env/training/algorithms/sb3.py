@@ -14,8 +14,9 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import set_random_seed
 
 from spiral_env.roles import ROLES
+from spiral_env.tensor_engine import as_device
 from spiral_env.training.learning.normalisation import Normaliser
-from spiral_env.training.learning.torch_state import adam_tensors, check_device, layer_tensors, load_adam
+from spiral_env.training.learning.torch_state import adam_tensors, layer_tensors, load_adam
 from spiral_env.training.runs.config import TrainConfig
 from spiral_env.training.runs.run import Report, run
 from spiral_env.training.runs.state import check_whole
@@ -82,7 +83,7 @@ class Sb3Trainer:
         Raises:
             ValueError: the device is not there.
         """
-        check_device(config.device)
+        as_device(config.device)
         torch.set_num_threads(config.torch_threads)
         set_random_seed(config.seed % 2**32)
         self.config, self.shared = config, config.policy == "shared"

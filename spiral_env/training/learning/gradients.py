@@ -1,21 +1,24 @@
-"""The gradient of a share of a minibatch, for one role: by hand where that pays, by autograd elsewhere."""
+"""The gradient of a share of a minibatch, for one role, as a protocol, and by torch's autograd.
+
+``by_hand`` and ``training.device.fused`` hold what is faster where it can be used.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spiral_env.training.learning.by_hand import HandNetwork
-from spiral_env.training.learning.compiled import ppo_rows
 from spiral_env.training.learning.flat import views
-from spiral_env.training.learning.learner import Learner
 from spiral_env.training.learning.losses import policy_loss, value_loss
 
-__all__ = ["Batch", "ByAutograd", "ByHand", "Gradient", "Weights"]
+if TYPE_CHECKING:
+    from spiral_env.training.learning.learner import Learner
+
+__all__ = ["Batch", "ByAutograd", "Gradient", "Weights"]
 
 
 @dataclass(frozen=True)
@@ -60,72 +63,6 @@ class Gradient(Protocol):
         """
 
 
-class ByHand:
-    """For plain actors on a CPU.
-
-    Attributes:
-        out: gradient, laid out as the learner's parameters.
-    """
-
-    def __init__(self, learner: Learner, weights: Weights) -> None:
-        """Buffers are made when the first piece comes."""
-        self.learner, self.weights = learner, weights
-        self.out = torch.zeros_like(learner.flat)
-        split = views(self.out, learner.parameters())
-        actors = len(list(learner.actor.parameters()))
-        self._actor_out, self._critic_out = split[:actors], split[actors:]
-        self._sums = np.zeros(4)
-        self._x = torch.empty(0)
-        self._state = torch.empty(0)
-        self._nets: tuple[HandNetwork, HandNetwork] | None = None
-
-    def _allocate(self, batch: Batch, cells: int) -> tuple[HandNetwork, HandNetwork]:
-        if self._nets is None or len(self._x) < cells:
-            agents, width = batch.x.shape[1:]
-            self._x = torch.empty(cells, agents * width)
-            self._state = torch.empty(cells, 0 if batch.state is None else batch.state.shape[1])
-            self._nets = (self.learner.hand_actor(cells * agents), self.learner.hand_critic(cells * agents))
-        return self._nets
-
-    @torch.no_grad()
-    def take(self, batch: Batch, cells: np.ndarray, scale: float, moving: bool) -> np.ndarray:
-        """As the protocol says."""
-        index = torch.from_numpy(cells.reshape(-1))
-        actor, critic = self._allocate(batch, len(index))
-        x, state = self._x[: len(index)], None
-        torch.index_select(batch.x.flatten(1), 0, index, out=x)
-        if batch.state is not None:
-            state = self._state[: len(index)]
-            torch.index_select(batch.state, 0, index, out=state)
-        x = x.view(-1, batch.x.shape[2])
-        logits, values = actor.forward(x), critic.forward(x, state)
-        self._loss(batch, index, logits, values, actor.slope(len(x)), critic.slope(len(x)), scale)
-        critic.backward(x, state, self._critic_out)
-        if moving:
-            actor.backward(x, None, self._actor_out)
-        else:
-            for part in self._actor_out:
-                part.zero_()
-        return self._sums * scale
-
-    def _loss(self, batch, index, logits, values, d_logits, d_values, scale):  # type: ignore[no-untyped-def]
-        w = self.weights
-        ppo_rows(
-            logits.numpy(),
-            values.numpy()[:, 0],
-            self.learner.counts,
-            index.numpy(),
-            batch.actions.numpy(),
-            batch.log_p.numpy(),
-            batch.advantages.numpy(),
-            batch.targets.numpy(),
-            np.array([w.clip_coef, w.ent_coef, w.vf_coef, scale], np.float32),
-            d_logits.numpy(),
-            d_values.numpy(),
-            self._sums,
-        )
-
-
 class ByAutograd:
     """For everything else: normals, memories, CUDA.
 
@@ -143,6 +80,10 @@ class ByAutograd:
     def take(self, batch: Batch, cells: np.ndarray, scale: float, moving: bool) -> np.ndarray:
         """As the protocol says."""
         index = torch.from_numpy(np.ascontiguousarray(cells)).to(self.learner.device)
+        return self.write(batch, index, scale, float(moving)).cpu().numpy().astype(np.float64) * scale
+
+    def write(self, batch: Batch, index: Tensor, scale: float, moving: float | Tensor) -> Tensor:
+        """As ``take`` with all on the learner's device: cells ``index``, 1 or 0 for ``moving``; sums not scaled."""
         loss, sums = self._loss(batch, index, scale, moving)
         gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
         for part, gradient in zip(self._parts, gradients, strict=True):
@@ -150,9 +91,9 @@ class ByAutograd:
                 part.zero_()
             else:
                 part.copy_(gradient)
-        return torch.stack(sums).cpu().numpy().astype(np.float64) * scale
+        return torch.stack(sums)
 
-    def _loss(self, batch: Batch, index: Tensor, scale: float, moving: bool) -> tuple[Tensor, list[Tensor]]:
+    def _loss(self, batch: Batch, index: Tensor, scale: float, moving: float | Tensor) -> tuple[Tensor, list[Tensor]]:
         learner, weights, flat = self.learner, self.weights, index.reshape(-1)
         x = batch.x[flat]
         rows = x.shape[0] * x.shape[1]
@@ -162,7 +103,7 @@ class ByAutograd:
         policy, kl = policy_loss(log_p, old_log_p, advantages, weights.clip_coef)
         value = value_loss(learner.critic(x, None if batch.state is None else batch.state[flat]).reshape(-1), targets)
         bonus = entropy.sum()
-        actor = (policy - weights.ent_coef * bonus) * (scale if moving else 0.0)
+        actor = (policy - weights.ent_coef * bonus) * (scale * moving)
         return actor + weights.vf_coef * scale * value, [y.detach() for y in (policy, value, bonus, kl)]
 
     def _unroll(self, batch: Batch, x: Tensor, index: Tensor) -> Tensor:

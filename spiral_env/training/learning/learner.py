@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spiral_env.training.learning.by_hand import HandNetwork
-from spiral_env.training.learning.compiled import sample
-from spiral_env.training.learning.flat import Adam, flatten, length
+from spiral_env.training.learning.by_hand import HandPlayer
+from spiral_env.training.learning.flat import Adam, FusedAdam, flatten, length
 from spiral_env.training.learning.losses import categorical_terms, gaussian_terms
 from spiral_env.training.learning.networks import Actor
 from spiral_env.training.learning.normalisation import Normaliser
@@ -30,17 +29,26 @@ class Learner:
         flat: all parameters as one vector, the actor's first.
     """
 
-    def __init__(self, counts: np.ndarray, inputs: int, actor: Actor, critic: nn.Module, device: torch.device) -> None:
+    def __init__(
+        self,
+        counts: np.ndarray,
+        inputs: int,
+        actor: Actor,
+        critic: nn.Module,
+        device: torch.device,
+        adam: type[Adam] | type[FusedAdam] = Adam,
+    ) -> None:
         """Take over freshly initialised networks."""
         self.counts, self.device = counts, device
         self.actor, self.critic = actor.to(device), critic.to(device)
         self.observations, self.targets = Normaliser(inputs), Normaliser(1)
+        self._tops = torch.as_tensor(counts - 1, device=device)
         self.hidden = actor.cell.hidden_size if actor.cell is not None else 0
         self.by_hand = device.type == "cpu" and actor.plain
         self.flat = flatten(self.parameters())
         cut = length(list(actor.parameters()))
-        self._cut, self._adam = cut, {"actor": Adam(self.flat[:cut]), "critic": Adam(self.flat[cut:])}
-        self._player: HandNetwork | None = None
+        self._cut, self.adam = cut, {"actor": adam(self.flat[:cut]), "critic": adam(self.flat[cut:])}
+        self._player = HandPlayer(actor, counts)
 
     @property
     def recurrent(self) -> bool:
@@ -58,40 +66,30 @@ class Learner:
         """Sample for normalised observations ``[E, A, O]``: actions ``[E, A, L]``, log-probabilities, new memory."""
         shape = x.shape[:-1]
         if self.by_hand:
-            drawn, its_log_p = self._act_by_hand(x.reshape(-1, x.shape[-1]), rng)
+            drawn, its_log_p = self._player.act(x.reshape(-1, x.shape[-1]), rng)
             return drawn.reshape(*shape, -1), its_log_p.reshape(shape), None
         rows = self.tensor(x.reshape(-1, x.shape[-1]))
         parameters, after = self.actor(rows, None if memory is None else self.tensor(memory))
-        actions = self._gaussian(parameters, rng) if self.actor.continuous else self._categorical(parameters, rng)
-        log_p, _ = self.terms(parameters, actions)
+        actions, log_p = self.draw(parameters, self.tensor(self._luck(rng, len(rows))))
         out = actions.cpu().numpy().reshape(*shape, -1)
         return out, log_p.cpu().numpy().reshape(shape), None if after is None else after.cpu().numpy()
 
-    def _act_by_hand(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        if self._player is None or self._player.rows < len(rows):
-            self._player = self.hand_actor(len(rows))
-        logits = self._player.forward(torch.from_numpy(rows)).numpy()
-        actions, log_p = np.empty((len(rows), len(self.counts)), np.int64), np.empty(len(rows), np.float32)
-        sample(logits, self.counts, rng.random(actions.shape, dtype=np.float32), actions, log_p)
-        return actions, log_p
+    def _luck(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        shape = (rows, len(self.counts))
+        return (rng.standard_normal if self.actor.continuous else rng.random)(shape, dtype=np.float32)
 
-    def hand_actor(self, rows: int) -> HandNetwork:
-        """The actor's passes for at most ``rows`` rows."""
-        return HandNetwork([*self.actor.body, self.actor.head], None, rows)  # type: ignore[list-item]
+    def draw(self, parameters: Tensor, luck: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions ``[B, L]`` under the actor's output and their log-probabilities ``[B]``.
 
-    def hand_critic(self, rows: int) -> HandNetwork:
-        """The critic's passes for at most ``rows`` rows."""
-        return HandNetwork([*self.critic.body, self.critic.head], getattr(self.critic, "state", None), rows)  # type: ignore[list-item, misc]
-
-    def _categorical(self, logits: Tensor, rng: np.random.Generator) -> Tensor:
-        edges = torch.softmax(logits, -1).cumsum(-1)[..., :-1]
-        draw = self.tensor(rng.random((*logits.shape[:-1], 1), dtype=np.float32))
-        picked = (draw > edges).sum(-1)
-        return torch.minimum(picked, self.tensor(self.counts - 1))
-
-    def _gaussian(self, mean: Tensor, rng: np.random.Generator) -> Tensor:
-        noise = self.tensor(rng.standard_normal(mean.shape, dtype=np.float32))
-        return mean + noise * self._log_std().exp()
+        ``luck`` ``[B, L]`` is standard normal for a continuous actor, otherwise uniform in [0, 1).
+        """
+        if self.actor.continuous:
+            actions = parameters + luck * self._log_std().exp()
+        else:
+            edges = torch.softmax(parameters, -1).cumsum(-1)[..., :-1]
+            # Where rounding leaves a gap below 1, the last value that a lever has is taken.
+            actions = torch.minimum((luck.unsqueeze(-1) > edges).sum(-1), self._tops)
+        return actions, self.terms(parameters, actions)[0]
 
     def _log_std(self) -> Tensor:
         assert self.actor.log_std is not None
@@ -114,21 +112,27 @@ class Learner:
 
     def rescale(self, targets: np.ndarray) -> np.ndarray:
         """Take in new value targets, keep what the critic says (van Hasselt et al. 2016); targets in its units."""
-        mean, std = self.targets.mean[0], self.targets.std[0]
+        before = float(self.targets.mean[0]), float(self.targets.std[0])
         self.targets.update(targets[..., None])
+        self.keep_values(*before)
+        return ((targets - self.targets.mean[0]) / self.targets.std[0]).astype(np.float32)
+
+    @torch.no_grad()
+    def keep_values(self, mean: float, std: float) -> None:
+        """Let the critic say the same under the moments of the targets as under ``mean`` and ``std`` before."""
         new_mean, new_std = self.targets.mean[0], self.targets.std[0]
         head = self.critic.head
         assert isinstance(head, nn.Linear)
-        with torch.no_grad():
-            head.weight.mul_(std / new_std)
-            head.bias.copy_((head.bias * std + mean - new_mean) / new_std)
-        return ((targets - new_mean) / new_std).astype(np.float32)
+        head.weight.mul_(std / new_std)
+        head.bias.copy_((head.bias * std + mean - new_mean) / new_std)
 
     def step(self, gradient: Tensor, learning_rate: float, *, moving: bool) -> None:
         """Move against a gradient laid out as ``flat``; an actor that is not ``moving`` keeps every bit."""
-        if moving:
-            self._adam["actor"].step(gradient[: self._cut], learning_rate)
-        self._adam["critic"].step(gradient[self._cut :], learning_rate)
+        parts = {"actor": gradient[: self._cut], "critic": gradient[self._cut :]}
+        for name, adam in self.adam.items():
+            assert isinstance(adam, Adam)
+            if moving or name == "critic":
+                adam.step(parts[name], learning_rate)
 
     def parameters(self) -> list[nn.Parameter]:
         """Actor's parameters, then the critic's."""
@@ -139,7 +143,7 @@ class Learner:
         out = {f"actor.{k}": v.detach().cpu().numpy().copy() for k, v in self.actor.state_dict().items()}
         out |= {f"critic.{k}": v.detach().cpu().numpy().copy() for k, v in self.critic.state_dict().items()}
         parts = {"observations": self.observations, "targets": self.targets}
-        for name, part in (parts | {f"adam.{k}": x for k, x in self._adam.items()}).items():
+        for name, part in (parts | {f"adam.{k}": x for k, x in self.adam.items()}).items():
             out |= {f"{name}.{k}": v for k, v in part.tensors().items()}
         return out
 
@@ -150,7 +154,7 @@ class Learner:
             module.load_state_dict(state)
         for name, norm in (("observations", self.observations), ("targets", self.targets)):
             norm.load({k: tensors[f"{name}.{k}"] for k in ("count", "mean", "m2")})
-        for name, adam in self._adam.items():
+        for name, adam in self.adam.items():
             adam.load({k: tensors[f"adam.{name}.{k}"] for k in ("mean", "square", "steps")})
 
 

@@ -15,7 +15,7 @@ _LOG_2PI = math.log(2.0 * math.pi)
 def categorical_terms(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probability ``[B]`` of integer actions ``[B, L]`` under logits ``[B, L, K]``, and the entropy ``[B]``."""
     log_p = torch.log_softmax(logits, dim=-1)
-    chosen = log_p.gather(-1, actions.unsqueeze(-1)).squeeze(-1).sum(-1)
+    chosen = log_p.gather(-1, actions.long().unsqueeze(-1)).squeeze(-1).sum(-1)
     return chosen, -(log_p.exp() * log_p).sum((-1, -2))
 
 

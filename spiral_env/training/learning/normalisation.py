@@ -35,7 +35,7 @@ class Normaliser:
     def update(self, rows: np.ndarray) -> None:
         """Take in ``[..., D]``."""
         centred = rows.reshape(-1, len(self.mean)) - self.mean
-        self._merge(len(centred), np.stack([centred.sum(0), np.einsum("nd,nd->d", centred, centred)]), self.mean)
+        self.merge(len(centred), np.stack([centred.sum(0), np.einsum("nd,nd->d", centred, centred)]), self.mean)
 
     def note(self, rows: np.ndarray, out: np.ndarray, counted: np.ndarray | None = None, clip: float = 10.0) -> None:
         """Write ``apply(rows)`` of float32 ``[E, ..., D]`` to ``out``, and note the rows for ``take_noted``.
@@ -55,10 +55,10 @@ class Normaliser:
     def take_noted(self) -> None:
         """Take in all rows noted since the last time."""
         if self._noted:
-            self._merge(self._noted, self._sums, self.mean.astype(np.float32))
+            self.merge(self._noted, self._sums, self.mean.astype(np.float32))
         self._noted, self._sums = 0, np.zeros_like(self._sums)
 
-    def _merge(self, count: int, sums: np.ndarray, centre: np.ndarray) -> None:
+    def merge(self, count: int, sums: np.ndarray, centre: np.ndarray) -> None:
         """Take in ``count`` rows by the sums of their deviations from ``centre`` and of the squares, ``[2, D]``."""
         delta, total = centre + sums[0] / count - self.mean, self.count + count
         self.m2 = self.m2 + np.maximum(sums[1] - sums[0] ** 2 / count, 0.0) + delta**2 * self.count * count / total

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from spiral_env.training.learning.compiled import gae_columns
 
-__all__ = ["gae"]
+__all__ = ["gae", "gae_tensors"]
 
 
 def gae(
@@ -47,3 +49,22 @@ def gae(
         advantages,
     )
     return advantages.reshape(shape), (advantages + columns[1]).reshape(shape)
+
+
+@torch.no_grad()
+def gae_tensors(
+    rewards: Tensor,
+    values: Tensor,
+    last_values: Tensor,
+    ends: Tensor,
+    end_values: Tensor,
+    gamma: float,
+    gae_lambda: float,
+) -> tuple[Tensor, Tensor]:
+    """``gae`` of tensors on any device, in their own precision."""
+    after = torch.cat([values[1:], last_values.unsqueeze(0)])
+    advantages = rewards + gamma * torch.where(ends, end_values, after) - values
+    kept = (~ends).to(values.dtype) * (gamma * gae_lambda)
+    for t in range(len(advantages) - 2, -1, -1):
+        advantages[t].addcmul_(kept[t], advantages[t + 1])
+    return advantages, advantages + values

@@ -9,20 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["adam_tensors", "check_device", "layer_tensors", "load_adam"]
+__all__ = ["adam_tensors", "layer_tensors", "load_adam"]
 
 _ADAM_FIELDS = ("step", "exp_avg", "exp_avg_sq")
-
-
-def check_device(name: str) -> None:
-    """Refuse a device that torch does not find.
-
-    Raises:
-        ValueError: it is not there.
-    """
-    kind, _, number = name.partition(":")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device must be cpu where torch finds no such CUDA device, got {name!r}")
 
 
 def layer_tensors(body: Iterable[Any], head: Any) -> dict[str, np.ndarray]:

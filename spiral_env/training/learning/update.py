@@ -8,14 +8,15 @@ import numpy as np
 
 from spiral_env.roles import ROLES
 from spiral_env.threads import Threads
+from spiral_env.training.learning.by_hand import ByHand
 from spiral_env.training.learning.flat import clip_
-from spiral_env.training.learning.gradients import Batch, ByAutograd, ByHand, Gradient, Weights
+from spiral_env.training.learning.gradients import Batch, ByAutograd, Gradient, Weights
 from spiral_env.training.learning.learner import Learner
 from spiral_env.training.learning.rollout import Rollout
 
-__all__ = ["Rule", "Updater"]
+__all__ = ["LOSSES", "Rule", "Updater"]
 
-_LOSSES = ("policy_loss", "value_loss", "entropy", "kl", "gradient_norm")
+LOSSES = ("policy_loss", "value_loss", "entropy", "kl", "gradient_norm")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,6 @@ class Updater:
         self.team, self.rule, self.rng = team, rule, rng
         self.sequences = any(x.recurrent for x in team.values())
         self.threads = Threads(rule.pieces)
-        self._kinds = {role: ByHand if x.by_hand else ByAutograd for role, x in team.items()}
         self._weights = weights
         self._pieces: dict[str, list[Gradient]] = {}
         self._shares: list[list[tuple[str, int]]] = []
@@ -50,7 +50,7 @@ class Updater:
         """Heaviest piece first, each to the thread with the least to do."""
         total, count = sum(agents.values()), self.rule.pieces
         parts = {role: count if n * count > total else 1 for role, n in agents.items()}
-        self._pieces = {r: [self._kinds[r](self.team[r], self._weights) for _ in range(n)] for r, n in parts.items()}
+        self._pieces = {role: [self._gradient(role) for _ in range(n)] for role, n in parts.items()}
         rows = [(agents[role] / n, role, k) for role, n in parts.items() for k in range(n)]
         loads = [0.0] * count
         self._shares = [[] for _ in range(count)]
@@ -58,6 +58,9 @@ class Updater:
             lightest = int(np.argmin(loads))
             loads[lightest] += weight
             self._shares[lightest].append((role, k))
+
+    def _gradient(self, role: str) -> Gradient:
+        return (ByHand if self.team[role].by_hand else ByAutograd)(self.team[role], self._weights)
 
     def step(self, rollout: Rollout, learning_rate: float) -> dict[str, float]:
         """All epochs on a judged rollout; returns the losses, mean over minibatches, ``<loss>/<role>``."""
@@ -75,7 +78,7 @@ class Updater:
                 kl = {role: np.mean([x[3] for x in sums[role][before:]]) for role in ROLES}
                 moving = {role: moving[role] and bool(kl[role] <= 1.5 * self.rule.target_kl) for role in ROLES}
         means = {role: np.mean(values, axis=0) for role, values in sums.items()}
-        return {f"{name}/{role}": float(means[role][k]) for k, name in enumerate(_LOSSES) for role in ROLES}
+        return {f"{name}/{role}": float(means[role][k]) for k, name in enumerate(LOSSES) for role in ROLES}
 
     def _batch(self, role: str, rollout: Rollout) -> Batch:
         r, learner = rollout.roles[role], self.team[role]
@@ -110,7 +113,7 @@ class Updater:
                 else:
                     # Fewer cells, or whole ecosystems, than pieces.
                     piece.out.zero_()
-                    out.append(np.zeros(len(_LOSSES) - 1))
+                    out.append(np.zeros(len(LOSSES) - 1))
             return out
 
         results = self.threads.each(work, [(share,) for share in self._shares])

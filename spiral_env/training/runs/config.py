@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from spiral_env.files import parse_toml, read_file
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.simulator.engine import REWARD_MODES
-from spiral_env.training.runs.demands import check_demands
+from spiral_env.training.runs.demands import check_demands, fitted
 
 __all__ = [
     "ALGOS",
@@ -81,7 +81,7 @@ class TrainConfig:
     algo: str = _is("ippo", "how is learned", among=ALGOS)
     policy: str = _is("shared", "networks of sb3-ppo: one for all agents, or one a role as the others", among=POLICIES)
     seed: int = _is(0, "of networks, worlds and draws", 0, 2**63 - 1)
-    num_envs: int = _is(32, "ecosystems side by side", 1, 1_000_000)
+    num_envs: int = _is(32, "ecosystems side by side; as many as suit it on a CUDA device", 1, 1_000_000)
     num_steps: int = _is(60, "months a rollout", 1, 100_000)
     timesteps: int = _is(24_000_000, "agent-steps in all (agents x months), to the nearest rollout", 1, 10**15)
     max_seconds: float = _is(480.0, "stop earlier when this much time has passed", 0, 1e9, above=True)
@@ -148,6 +148,11 @@ class TrainConfig:
         return tuple(self.recurrent.split(",")) if self.recurrent else ()
 
     @property
+    def on_device(self) -> bool:
+        """Whether simulator, networks and learning are all on a CUDA device."""
+        return self.device != "cpu" and self.engine == "local" and self.algo != "sb3-ppo"
+
+    @property
     def num_agents(self) -> int:
         """Of one ecosystem: IT, business, finance and the SMEs."""
         return len(ROLES) - 1 + self.world.num_smes
@@ -169,6 +174,8 @@ class TrainConfig:
         return self.timesteps - agent_steps <= self.steps_per_iteration // 2
 
 
+DEVICE_TIMESTEPS = 1_000_000_000
+"""Default of ``timesteps`` where all is on a CUDA device."""
 ALGO_DEFAULTS: dict[str, dict[str, Any]] = {
     "es": {"num_envs": 1024, "layers": 0, "learning_rate": 0.08, "timesteps": 100_000_000},
 }
@@ -229,7 +236,11 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     values |= overrides or {}
     check_names(values, "config")
     algo = values.get("algo")
-    return TrainConfig(**(ALGO_DEFAULTS.get(algo, {}) if isinstance(algo, str) else {}) | values)
+    defaults = ALGO_DEFAULTS.get(algo, {}) if isinstance(algo, str) else {}
+    config = TrainConfig(**defaults | values)
+    if not config.on_device or "num_envs" in values:
+        return config
+    return fitted(replace(config, **{"timesteps": DEVICE_TIMESTEPS} | values))
 
 
 def parse_override(text: str) -> tuple[str, Any]:

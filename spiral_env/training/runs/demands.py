@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spiral_env.checks import shown
@@ -15,7 +17,10 @@ from spiral_env.roles import FEATURES, MAX_LEVERS, NUM_LEVERS, ROLES
 if TYPE_CHECKING:
     from spiral_env.training.runs.config import TrainConfig
 
-__all__ = ["check_demands", "check_memory", "needed_bytes"]
+__all__ = ["check_demands", "check_memory", "fitted", "memory_there", "needed_bytes"]
+
+_ENVS_A_PROCESSOR = 64
+"""Ecosystems for each multiprocessor of a CUDA device, rounded down to a power of two in all."""
 
 
 def check_demands(config: TrainConfig) -> None:
@@ -40,7 +45,7 @@ def _demands(c: TrainConfig) -> Iterator[tuple[bool, str, str]]:
         yield c.num_envs % c.runners == 0, "num_envs", f"be a multiple of runners {c.runners}"
     else:
         yield not c.ray_address, "ray_address", "be left out"
-    if c.engine == "ray" or c.algo == "es":
+    if c.engine == "ray":
         yield c.device == "cpu", "device", "be cpu"
     if c.algo == "es":
         yield c.num_envs % 2 == 0, "num_envs", "be even"
@@ -66,7 +71,14 @@ def needed_bytes(config: TrainConfig) -> int:
         return batch + sum(4 * parameters[role] * (3 + envs // 2 * groups[role]) for role in ROLES)
     row = {role: 4 * (2 * len(FEATURES[role]) + 2 * NUM_LEVERS[role] + 12) for role in ROLES}
     rollout = envs * config.num_steps * sum(n * row[role] for role, n in agents.items())
-    return batch + rollout + sum(4 * x * (6 + 2 * config.gradient_pieces) for x in parameters.values())
+    learned = rollout if config.device == "cpu" else rollout // 2 + _activations(config, sum(agents.values()))
+    return batch + learned + sum(4 * x * (6 + 2 * config.gradient_pieces) for x in parameters.values())
+
+
+def _activations(config: TrainConfig, agents: int) -> int:
+    """Bytes that the passes of one minibatch keep: what each layer of actor and critic gives, and its gradient."""
+    rows = config.num_envs * config.num_steps * agents // config.minibatches
+    return rows * 2 * 4 * 3 * config.hidden * config.layers
 
 
 def _parameters(inputs: int, config: TrainConfig) -> int:
@@ -75,17 +87,50 @@ def _parameters(inputs: int, config: TrainConfig) -> int:
 
 
 def check_memory(config: TrainConfig) -> None:
-    """Refuse a run that this machine cannot hold.
+    """Refuse a run that this machine, or its device, cannot hold.
 
     Raises:
         ValueError: it needs more memory than there is.
     """
-    try:
-        there_is = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return
+    there_is = memory_there(config.device)
     needed = needed_bytes(config)
-    if needed > there_is:
+    if there_is is not None and needed > there_is:
         sizes = f"num_envs {config.num_envs}, num_steps {config.num_steps}, hidden {config.hidden}"
         gib = 2.0**30
         raise ValueError(f"{sizes} need at least {needed / gib:,.1f} GiB of memory, there are {there_is / gib:,.1f}")
+
+
+def memory_there(device: str) -> int | None:
+    """Bytes that this machine has, or that are free on a CUDA device; None where it does not say.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    if device != "cpu":
+        import torch
+
+        from spiral_env.tensor_engine import as_device
+
+        return int(torch.cuda.mem_get_info(as_device(device))[0])
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def fitted(config: TrainConfig) -> TrainConfig:
+    """The config with as many ecosystems as keep its CUDA device busy, halved until they leave half its memory free.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    import torch
+
+    from spiral_env.tensor_engine import as_device
+
+    processors = torch.cuda.get_device_properties(as_device(config.device)).multi_processor_count
+    config = replace(config, num_envs=2 ** int(math.log2(_ENVS_A_PROCESSOR * processors)))
+    there_is = memory_there(config.device)
+    while there_is is not None and config.num_envs > 2 and needed_bytes(config) > there_is // 2:
+        config = replace(config, num_envs=config.num_envs // 2)
+    return config

@@ -18,11 +18,14 @@ EPISODES = 4
 """Held-out episodes that are looked at."""
 
 
-def moved_share(folder: Path, world: Scenario) -> float:
-    """Share of the greedy policy's decisions in ``EPISODES`` held-out episodes that are not the average firm's."""
+def moved_share(folder: Path, world: Scenario, device: str | None = None) -> float:
+    """Share of the greedy policy's decisions in ``EPISODES`` held-out episodes that are not the average firm's.
+
+    They are played on ``device``, as of ``run_episodes``.
+    """
     team = {role: load_policy(str(folder), role) for role in ROLES}
     low, high = world.held_out_seeds
-    return unlike_average(run_episodes(world, team, min(EPISODES, high - low)))
+    return unlike_average(run_episodes(world, team, min(EPISODES, high - low), device=device))
 
 
 def unlike_average(table: EpisodeTable) -> float:
