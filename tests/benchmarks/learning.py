@@ -31,7 +31,7 @@ RECIPES = Path(__file__).parents[2] / "train"
 
 def trainers(rounds: int = 3) -> dict[str, float]:
     """Agent-steps a second by the recipe of ippo (4 epochs), and ratios to the limits and to stable-baselines3."""
-    config = load_config(RECIPES / "baseline-v0-ippo.toml")
+    config = load_config(RECIPES / "baseline-v1-ippo.toml")
     ippo = Trainer(config, LocalCritic, central=False)
     mappo = Trainer(config, CentralCritic, central=True)
     functions: dict[str, Callable[[], Any]] = {"ippo": ippo.iterate, "mappo": mappo.iterate}
@@ -137,7 +137,7 @@ def _sb3_as_it_comes(months: int = 2048) -> float:
 
     from spiral_env.adapters.stable_baselines3 import SharedVecEnv
 
-    env = SharedVecEnv("baseline-v0", num_envs=1)
+    env = SharedVecEnv("baseline-v1", num_envs=1)
     model = PPO("MlpPolicy", env, n_steps=months, n_epochs=4, device="cpu")
     start = time.perf_counter()
     model.learn(months * env.num_envs)
@@ -152,7 +152,7 @@ def race(seconds: float = 120.0, gain: float = 0.04) -> dict[str, float]:
     A trainer that does not get there in ``seconds`` has infinity.
     """
     team = {role: load_policy("status_quo", role) for role in ROLES}
-    average = float(run_episodes("baseline-v0", team, 512).metrics["ecosystem_value"].mean())
+    average = float(run_episodes("baseline-v1", team, 512).metrics["ecosystem_value"].mean())
     target = (1.0 + gain) * average
     out = {"ecosystem value of the average firm": average, "ecosystem value to reach": target}
     for algo in ("ippo", "mappo", "es", "sb3-ppo"):
@@ -173,7 +173,7 @@ def _seconds_to(algo: str, target: float, limit: float) -> tuple[float, float]:
         return seen[-1] >= target
 
     values = {"reward_mode": "mixed", "max_seconds": limit, "checkpoint_seconds": 1e6}
-    config = load_config(RECIPES / f"baseline-v0-{algo}.toml", values)
+    config = load_config(RECIPES / f"baseline-v1-{algo}.toml", values)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         train(config, Path(folder) / "run", report=reached)
@@ -202,7 +202,7 @@ def _sb3_seconds_to(target: float, limit: float) -> tuple[float, float]:
                 self.best = max(self.best, sum(self.values[-64:]) / 64.0)
             return self.best < target and time.perf_counter() - self.start < limit
 
-    env = SharedVecEnv("baseline-v0", num_envs=1)
+    env = SharedVecEnv("baseline-v1", num_envs=1)
     watch = Watch()
     PPO("MlpPolicy", env, device="cpu").learn(10**9, callback=watch)
     spent = time.perf_counter() - watch.start
