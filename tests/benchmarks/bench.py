@@ -34,7 +34,7 @@ def _compile() -> Figures:
 
 def ours(steps: int = 25, worlds: int = 1024, threads: int = 1) -> float:
     """Agent-steps a second of ``vector_env`` on random actions drawn beforehand."""
-    env = spiral_env.vector_env("baseline-v1", worlds, num_threads=threads, autoreset_mode="disabled")
+    env = spiral_env.vector_env("small-v1", worlds, num_threads=threads, autoreset_mode="disabled")
     rng = np.random.default_rng(0)
     actions = {r: rng.integers(0, 3, (worlds, n, NUM_LEVERS[r])) for r, n in env.num_agents_of.items()}
 
@@ -70,7 +70,7 @@ def beside_peers(folder: Path | None) -> Figures:
         figures = json.loads(done.stdout.strip().splitlines()[-1])
         mine = (before[k] + after[k]) / 2.0
         out[name] = figures | {"ours, agent-steps/s": mine, "ours / peer": mine / figures["agent-steps/s"]}
-    seen = spiral_env.vector_env("baseline-v1", 1).single_observation_space
+    seen = spiral_env.vector_env("small-v1", 1).single_observation_space
     out["our observations"] = ", ".join(f"{role} {space.shape[0]}" for role, space in seen.items())
     return out
 

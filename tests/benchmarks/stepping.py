@@ -51,7 +51,7 @@ class _Stub:
 
 def single_step(steps: int = 1200) -> dict[str, float]:
     """``ParallelEnv.step()`` with 11 agents beside the stub, in steps a second."""
-    env = spiral_env.parallel_env("baseline-v1")
+    env = spiral_env.parallel_env("small-v1")
     stub = _Stub(env)
     rng = np.random.default_rng(0)
     actions = [{a: rng.integers(0, 3, env.action_space(a).shape) for a in env.possible_agents} for _ in range(64)]
@@ -74,8 +74,8 @@ def single_step(steps: int = 1200) -> dict[str, float]:
 
 
 def opened(num_envs: int, threads: int = 1, *, num_smes: int | None = None, num_services: int | None = None) -> Engine:
-    """An engine of ``baseline-v1`` with an open episode in every row."""
-    world = load_scenario("baseline-v1").world(num_smes, None)
+    """An engine of ``small-v1`` with an open episode in every row."""
+    world = load_scenario("small-v1").world(num_smes, None)
     if num_services is not None:
         world.values["num_services"] = float(num_services)
     engine = Engine(world, num_envs, threads)
