@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -296,14 +297,46 @@ def _compare(gradients: list[Any], batch: Batch, index: torch.Tensor, moving: fl
     assert difference < rounding, difference
 
 
+def _check_act(device: str) -> None:
+    """The one pass of Triton against torch's way of acting, on the same luck."""
+    from spiral_env.training.device.fused_act import FusedActor
+
+    for algo in CRITICS:
+        trainers = [_trainer(replace(SMALL, algo=algo, num_steps=3), device) for _ in range(2)]
+        for trainer, fused in zip(trainers, (False, True), strict=True):
+            player = trainer.player
+            player._fused = {
+                role: FusedActor(x, player.batch[role], player.actions[role], player.values, player._columns[role])
+                for role, x in trainer.team.items()
+                if fused
+            }
+            for each in trainer.team.values():
+                each.observations.update(np.random.default_rng(0).normal(0.1, 0.5, (9, len(each.observations.mean))))
+                each.scaled.refresh()
+            trainer._generator.manual_seed(5)
+            player.collect()
+        rounding = 1e-4 if device == "cpu" else 2e-2
+        for role in ROLES:
+            ours, torchs = (x.player.batch[role] for x in trainers)
+            assert (ours.actions != torchs.actions).float().mean() <= (0.0 if device == "cpu" else 0.01)
+            torch.testing.assert_close(ours.x[:8], torchs.x[:8], atol=1e-4, rtol=1e-4)
+            if device == "cpu":
+                torch.testing.assert_close(ours.log_p, torchs.log_p, atol=rounding, rtol=rounding)
+        first = [x.player.values[0] for x in trainers]
+        torch.testing.assert_close(*first, atol=rounding, rtol=rounding)
+        for trainer in trainers:
+            trainer.close()
+
+
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+@pytest.mark.parametrize("check", [_check_pass, _check_act])
 @pytest.mark.parametrize("device", DEVICES)
-def test_one_pass_of_triton_gives_the_gradient_of_autograd(device: str) -> None:
+def test_one_pass_of_triton_does_what_torch_does(device: str, check: Callable[[str], None]) -> None:
     """On a CPU under Triton's interpreter, which a process chooses once."""
     if device != "cpu":
-        _check_pass(device)
+        check(device)
         return
-    code = "from tests.test_device_training import _check_pass; _check_pass('cpu')"
+    code = f"from tests import test_device_training as tests; tests.{check.__name__}('cpu')"
     environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

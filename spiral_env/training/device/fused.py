@@ -17,7 +17,7 @@ from spiral_env.training.learning.flat import views
 from spiral_env.training.learning.gradients import Batch, Weights
 from spiral_env.training.learning.learner import Learner
 
-__all__ = ["Fused", "suits"]
+__all__ = ["BLOCK", "WARPS", "Fused", "suits", "tanh"]
 
 BLOCK, WARPS = 64, 4
 """Rows of a tile, and warps that share one."""
@@ -168,7 +168,8 @@ class _Network:
 
 
 @triton.jit
-def _tanh(x):  # type: ignore[no-untyped-def]
+def tanh(x):  # type: ignore[no-untyped-def]
+    """The hyperbolic tangent."""
     return 2.0 * tl.sigmoid(2.0 * x) - 1.0
 
 
@@ -242,8 +243,8 @@ def _pass(  # type: ignore[no-untyped-def]
         z = tl.dot(x, in_1) + bias_1[None, :]
         if SHARED:
             z += tl.load(shared + (r // agents)[:, None] * HIDDEN + h[None, :], mask=ok[:, None], other=0.0)
-        y_1 = _tanh(z)
-        y_2 = _tanh(tl.dot(y_1, in_2) + bias_2[None, :])
+        y_1 = tanh(z)
+        y_2 = tanh(tl.dot(y_1, in_2) + bias_2[None, :])
         out = tl.dot(y_2, in_3) + bias_3[None, :]
         if POLICY:
             d_3, policy, entropy, kl = _policy_slope(

@@ -20,25 +20,27 @@ class DeviceNormaliser:
     Attributes:
         moments: the normaliser, on the host.
         mean: as it is now, float32 ``[D]``.
+        shift: what is added to scaled rows.
+        scale: what rows are multiplied by.
     """
 
     def __init__(self, moments: Normaliser, device: torch.device) -> None:
         """Take over what the normaliser has seen."""
         self.moments = moments
         width = len(moments.mean)
-        self.mean, self._shift, self._scale = (torch.zeros(width, device=device) for _ in range(3))
+        self.mean, self.shift, self.scale = (torch.zeros(width, device=device) for _ in range(3))
         self.refresh()
 
     def refresh(self) -> None:
         """Take over what the normaliser has seen meanwhile."""
         mean, scale = self.moments.mean.astype(np.float32), (1.0 / self.moments.std).astype(np.float32)
         self.mean.copy_(torch.from_numpy(mean))
-        self._shift.copy_(torch.from_numpy(-mean * scale))
-        self._scale.copy_(torch.from_numpy(scale))
+        self.shift.copy_(torch.from_numpy(-mean * scale))
+        self.scale.copy_(torch.from_numpy(scale))
 
     def apply(self, rows: Tensor, clip: float = 10.0) -> Tensor:
         """Rows ``[..., D]`` in standard deviations from the mean, clipped."""
-        return torch.addcmul(self._shift, rows, self._scale).clamp_(-clip, clip)
+        return torch.addcmul(self.shift, rows, self.scale).clamp_(-clip, clip)
 
     def merge(self, mean: np.ndarray, variance: np.ndarray, rows: int) -> None:
         """Take in parts of ``rows`` rows each by their means and variances ``[T, D]``."""

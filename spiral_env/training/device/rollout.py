@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from spiral_env.training.device.learner import DeviceLearner, DeviceNormaliser
 from spiral_env.training.learning.gradients import Batch
 from spiral_env.training.learning.normalisation import Normaliser
 from spiral_env.training.learning.returns import gae_tensors
+
+if TYPE_CHECKING:
+    from spiral_env.training.device.fused_act import FusedActor
 
 __all__ = ["DevicePlayer"]
 
@@ -41,12 +44,15 @@ class _Noted:
         x = sight.new_zeros((steps, *sight.shape), dtype=torch.float32)
         return cls(normaliser, mean, variance, x, sight.new_zeros((cuts, *sight.shape), dtype=torch.float32))
 
-    def take(self, sight: Tensor, t: Tensor) -> Tensor:
-        """Note a month's sight and store it normalised, which is returned, at row ``t`` (int64 ``[1]``)."""
+    def count(self, sight: Tensor, t: Tensor) -> None:
+        """Take the moments of a month's sight, at row ``t`` (int64 ``[1]``)."""
         rows = sight.flatten(0, -2)
         variance, mean = torch.var_mean(rows, 0, correction=0)
         self.mean.index_copy_(0, t, mean.unsqueeze(0))
         self.variance.index_copy_(0, t, variance.unsqueeze(0))
+
+    def store(self, sight: Tensor, t: Tensor) -> Tensor:
+        """Store a month's sight normalised, which is returned, at row ``t``."""
         x = self.normaliser.apply(sight)
         self.x.index_copy_(0, t, x.unsqueeze(0))
         return x
@@ -91,7 +97,23 @@ class DevicePlayer:
         self.fresh = torch.ones(envs, device=self.device)
         self.state_moments = Normaliser(env.state().shape[1] if central else 0)
         self._allocate()
+        self._fused = self._fused_actors()
         self._month = Captured(self._live, self.device, generator)
+
+    def _fused_actors(self) -> dict[str, FusedActor]:
+        """Roles that act by one pass of Triton."""
+        if self.device.type != "cuda":
+            return {}
+        try:
+            from spiral_env.training.device.fused import suits
+            from spiral_env.training.device.fused_act import FusedActor
+        except ModuleNotFoundError:
+            return {}
+        return {
+            role: FusedActor(x, self.batch[role], self.actions[role], self.values, self._columns[role])
+            for role, x in self.team.items()
+            if suits(x)
+        }
 
     def _allocate(self) -> None:
         """All that a recorded month reads and writes."""
@@ -147,11 +169,19 @@ class DevicePlayer:
     def _choose(self) -> None:
         """See, store, value and act."""
         self._see_state()
-        state = None if self._state is None else self._state.take(self._now, self._t)
+        state = None
+        if self._state is not None:
+            self._state.count(self._now, self._t)
+            state = self._state.store(self._now, self._t)
         self.starts.index_copy_(0, self._t, self.fresh.unsqueeze(0))
         for role, learner in self.team.items():
-            batch, shape = self.batch[role], self.actions[role].shape
-            x = self._noted[role].take(self.seen[role], self._t)
+            batch, shape, noted = self.batch[role], self.actions[role].shape, self._noted[role]
+            noted.count(self.seen[role], self._t)
+            if role in self._fused:
+                luck = learner.luck(shape[0] * shape[1], self._generator)
+                self._fused[role].act(self.seen[role], state, luck, self._t)
+                continue
+            x = noted.store(self.seen[role], self._t)
             memory = self.memory.get(role)
             if memory is not None:
                 memory.mul_(1.0 - self.fresh.repeat_interleave(shape[1]).unsqueeze(1))
