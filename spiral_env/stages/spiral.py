@@ -34,9 +34,9 @@ def _aggregation(s, p):
 
 @kernel
 def appetite(s, p):
-    """Loss that is accepted, in k$ a month: it follows how many firms take part."""
+    """Loss that is accepted, in k$ a month: it follows what is at stake, the firms that take part and the sales."""
     taking_part = 1.0 - p.appetite_members + p.appetite_members * s.num_members / s.num_smes
-    return p.appetite * p.size * taking_part
+    return p.appetite * p.size * s.scope**p.stake_exponent * taking_part
 
 
 @kernel

@@ -213,7 +213,7 @@ def attack_platform(s, p, chance):
         theta = threat(s, p, tier)
         entry = members / edges if tier == 0 else 0.0
         hazard = common * s.base_hazard[k] * theta * s.posture_factor[tier] + entry
-        mean = common * s.base_hazard[k] * p.threat_mean * s.threat_met[tier] / s.threat_seen[tier] + entry
+        mean = common * s.base_hazard[k] * p.threat_mean * s.threat_met[tier] / max(s.threat_seen[tier], 1e-300) + entry
         severity = reach(s, p, k, s.modules, chance) / s.mean_reach
         now += hazard
         cycle += mean

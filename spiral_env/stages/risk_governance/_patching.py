@@ -35,14 +35,18 @@ def _weights(s, p):
 
 @kernel
 def _queue(s, p, tickets):
-    """Tickets of what is known and patchable outside deferred tiers, ``now`` before ``batch``; -1 for all else."""
+    """Tickets of what is known and patchable outside deferred tiers; -1 for all else.
+
+    ``now`` puts a tier forward by its exposure: it speeds the edge, and an inner tier does not starve the edge.
+    """
     edge, core, internal = s.posture[0], s.posture[1], s.posture[2]
     threat, business = _weights(s, p)
     for j in range(s.num_open):
         mode = edge if s.v_tier[j] == 0 else core if s.v_tier[j] == 1 else internal
         ready = int(s.v_known[j] == 1) & int(s.v_patch_month[j] <= s.month) & int(mode > 0)
         score = priority(threat, business, s.v_cvss[j], s.v_rank[j], s.v_value[j])
-        ticket = _ticket(s, j, score + 2.0 * mode)
+        haste = p.exposure[s.v_tier[j]] if mode == 2 else 0.0
+        ticket = _ticket(s, j, score + haste)
         tickets[j] = ready * (ticket + 1) - 1
 
 

@@ -7,6 +7,7 @@ import math
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
 from spiral_env.core.rng import Stream, gauss, stream_key
+from spiral_env.stages.value_addition._green import truly_green
 
 __all__ = ["WRITES", "add_value"]
 
@@ -24,14 +25,24 @@ def _growth(s, p, i, key):
 
 
 @kernel
-def _channel(s, p, i, network):
-    """channel_share revenue m 2 trust network x (1 + green_channel) for the green tier, less what tenants disturb.
+def _label(s):
+    """What the green label is worth to buyers: the share of firms that bear it and are truly green."""
+    labelled, true = 0.0, 0.0
+    for i in range(s.num_smes):
+        labelled += s.sme_green[i]
+        true += s.sme_green[i] * max(0.0, truly_green(s.sme_esg[i]))
+    return true / max(1.0, labelled)
+
+
+@kernel
+def _channel(s, p, i, network, label):
+    """channel_share revenue m 2 trust network x (1 + green_channel label) for green firms, less what tenants disturb.
 
     A firm outside sells a little through other markets.
     """
     if s.sme_member[i] == 0:
         return p.outside_share * s.sme_revenue[i]
-    green = 1.0 + p.green_channel * s.sme_green[i]
+    green = 1.0 + p.green_channel * label * s.sme_green[i]
     undisturbed = 1.0 - p.interference * (1.0 - s.modules) * s.num_members / s.num_smes
     return p.channel_share * s.sme_revenue[i] * s.modules * 2.0 * s.trust * network * green * undisturbed
 
@@ -46,6 +57,7 @@ def _network(s, p):
 @kernel
 def _smes(s, p):
     network = _network(s, p)
+    label = _label(s)
     key = stream_key(s.seed, s.month, Stream.REVENUE)
     for i in range(s.num_smes):
         growth = _growth(s, p, i, key)
@@ -53,7 +65,7 @@ def _smes(s, p):
         s.sme_revenue[i] *= math.exp(growth)
         start = s.sme_start_revenue[i]
         profit = p.sme_margin * start + p.sme_marginal * (s.sme_revenue[i] - start)
-        channel = p.channel_margin * _channel(s, p, i, network)
+        channel = p.channel_margin * _channel(s, p, i, network, label)
         s.sme_profit[i] = profit + channel
         post_sme(s, Purpose.SME_PROFIT, SmeSlot.COMMERCE, i, Account.WORLD, -profit)
         post_sme(s, Purpose.CHANNEL_SALES, SmeSlot.COMMERCE, i, Account.WORLD, -channel)

@@ -6,12 +6,11 @@ from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
 from spiral_env.roles._levers import interpolate
 from spiral_env.stages.risk_governance._market import NUM_ASSETS
+from spiral_env.stages.value_addition._green import truly_green
 
 __all__ = ["WRITES", "add_value"]
 
 WRITES = "value_addition.finance"
-NEUTRAL_ESG, GREEN_ESG = 0.3, 0.5
-"""True ESG at which a loan called green counts nothing, and from which it counts in full; below the first it harms."""
 
 
 @kernel
@@ -22,12 +21,6 @@ def _wish(s, p, i):
     annual = s.sme_annual[i]
     limit = (p.loan_limit_green if s.sme_green[i] == 1 else p.loan_limit) * annual
     return p.credit * max(0.0, min(s.sme_borrow[i] * annual, limit - s.sme_loan[i]))
-
-
-@kernel
-def _truly_green(esg):
-    """What a loan called green counts for with green funds, in [-1, 1]."""
-    return min(max((esg - NEUTRAL_ESG) / (GREEN_ESG - NEUTRAL_ESG), -1.0), 1.0)
 
 
 @kernel
@@ -49,7 +42,7 @@ def _lend(s, p):
         s.sme_interest[i] = interest
         s.sme_loan[i] = owed - repaid + draw
         s.loans += s.sme_loan[i]
-        green += s.sme_loan[i] * s.sme_green[i] * _truly_green(s.sme_esg[i])
+        green += s.sme_loan[i] * s.sme_green[i] * truly_green(s.sme_esg[i])
         s.interest += interest
         post_sme(s, Purpose.LOAN_INTEREST, SmeSlot.CREDIT, i, Account.TREASURY, interest)
         post_sme(s, Purpose.LOAN_REPAYMENT, SmeSlot.CREDIT, i, Account.TREASURY, repaid)
