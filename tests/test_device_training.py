@@ -241,14 +241,15 @@ def test_the_number_of_ecosystems_follows_the_device(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(multi_processor_count=132))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
     config = load_config(None, {"device": "cuda"})
-    assert (config.num_envs, config.timesteps) == (8_192, 1_000_000_000)
+    assert (config.num_envs, config.num_steps, config.timesteps) == (16_384, 20, 1_000_000_000)
     assert load_config(None, {"device": "cuda", "timesteps": 7}).timesteps == 7
-    assert load_config(None, {"device": "cuda", "num_envs": 7}).num_envs == 7
-    free = 2**30
+    given = load_config(None, {"device": "cuda", "num_envs": 7, "minibatches": 2})
+    assert (given.num_envs, given.num_steps) == (7, 20)
+    free = 2**28
     small = load_config(None, {"device": "cuda"})
-    assert 2 <= small.num_envs < 8_192
+    assert 2 <= small.num_envs < 16_384
     assert demands.needed_bytes(small) <= free // 2 < demands.needed_bytes(replace(small, num_envs=2 * small.num_envs))
-    with pytest.raises(ValueError, match=r"num_envs 8192, num_steps 60, hidden 64 need at least .* GiB of memory"):
+    with pytest.raises(ValueError, match=r"num_envs 16384, num_steps 20, hidden 64 need at least .* GiB of memory"):
         demands.check_memory(config)
 
 

@@ -38,22 +38,26 @@ class Captured:
 
     The first call runs it as it is, and makes what it keeps; the second records. On a CPU every call runs it.
     It must read and write tensors at fixed addresses, never wait for the device, and draw from ``generator`` alone.
+
+    Attributes:
+        recorded: whether kernels are recorded at all.
     """
 
     def __init__(self, function: Callable[[], object], device: torch.device, generator: torch.Generator) -> None:
         """Nothing runs yet."""
         self._function, self._device, self._generator = function, device, generator
+        self.recorded = device.type == "cuda"
         self._graph: torch.cuda.CUDAGraph | None = None
         self._calls = 0
 
     def __call__(self) -> None:
         """Do the work once."""
         self._calls += 1
-        if self._calls == 2 and self._device.type == "cuda":
+        if self._calls == 2 and self.recorded:
             self._graph = self._record()
         if self._graph is not None:
             self._graph.replay()
-        elif self._calls == 1 and self._device.type == "cuda":
+        elif self._calls == 1 and self.recorded:
             self._beside()
         else:
             self._function()

@@ -174,8 +174,8 @@ class TrainConfig:
         return self.timesteps - agent_steps <= self.steps_per_iteration // 2
 
 
-DEVICE_TIMESTEPS = 1_000_000_000
-"""Default of ``timesteps`` where all is on a CUDA device."""
+DEVICE_DEFAULTS: dict[str, Any] = {"num_steps": 20, "timesteps": 1_000_000_000}
+"""What differs where all is on a CUDA device, beside ``num_envs``: short rollouts of many ecosystems."""
 ALGO_DEFAULTS: dict[str, dict[str, Any]] = {
     "es": {"num_envs": 1024, "layers": 0, "learning_rate": 0.08, "timesteps": 100_000_000},
 }
@@ -238,9 +238,10 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     algo = values.get("algo")
     defaults = ALGO_DEFAULTS.get(algo, {}) if isinstance(algo, str) else {}
     config = TrainConfig(**defaults | values)
-    if not config.on_device or "num_envs" in values:
+    if not config.on_device:
         return config
-    return fitted(replace(config, **{"timesteps": DEVICE_TIMESTEPS} | values))
+    config = replace(config, **DEVICE_DEFAULTS | values)
+    return config if "num_envs" in values else fitted(config)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

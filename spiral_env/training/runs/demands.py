@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_demands", "check_memory", "fitted", "memory_there", "needed_bytes"]
 
-_ENVS_A_PROCESSOR = 64
+_ENVS_A_PROCESSOR = 128
 """Ecosystems for each multiprocessor of a CUDA device, rounded down to a power of two in all."""
 
 
