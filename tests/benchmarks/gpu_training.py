@@ -143,7 +143,7 @@ def soundness(device: str = "cuda", envs: int = 256, iterations: int = 3) -> dic
         for recorded in (True, True, False):
             trainer = _trainer(load_config(None, values), torch.device(device))
             for work in [trainer._month] if algo == "es" else [trainer.player._month, trainer.updater._minibatch]:
-                work.recorded = recorded
+                work.recorded &= recorded
             for _ in range(iterations):
                 trainer.iterate()
             learned.append(np.concatenate([x.ravel() for x in trainer.policy()[0].values()]))
