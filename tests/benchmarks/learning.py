@@ -24,7 +24,7 @@ from spiral_env.training.algorithms.mappo import CentralCritic
 from spiral_env.training.algorithms.ppo import Trainer
 from tests.benchmarks.timing import median_seconds
 
-__all__ = ["race", "trainers"]
+__all__ = ["average_value", "race", "seconds_to", "trainers"]
 
 RECIPES = Path(__file__).parents[2] / "train"
 
@@ -35,6 +35,11 @@ def trainers(rounds: int = 3) -> dict[str, float]:
     ippo = Trainer(config, LocalCritic, central=False)
     mappo = Trainer(config, CentralCritic, central=True)
     functions: dict[str, Callable[[], Any]] = {"ippo": ippo.iterate, "mappo": mappo.iterate}
+    plain = [Trainer(config, LocalCritic, central=False), Trainer(config, CentralCritic, central=True)]
+    for name, trainer in zip(("ippo", "mappo"), plain, strict=True):
+        for learner in trainer.team.values():
+            learner.by_hand = False
+        functions[f"{name}, by torch's autograd"] = trainer.iterate
     limit = _Limit(ippo)
     functions |= {"torch limit, one thread": limit.whole, "torch limit, two threads": limit.whole_in_two}
     functions["torch limit, two halves"] = limit.halves
@@ -49,8 +54,11 @@ def trainers(rounds: int = 3) -> dict[str, float]:
     fastest = max(rate for name, rate in rates.items() if name.startswith("torch limit"))
     shares = {"ippo / fastest torch limit": rates["ippo"] / fastest}
     shares |= {f"ippo / {name}": rates["ippo"] / rates[name] for name in rates if name.startswith(("sb3", "stable"))}
+    shares |= {
+        f"{x} / {x}, by torch's autograd": rates[x] / rates[f"{x}, by torch's autograd"] for x in ("ippo", "mappo")
+    }
     parts = _parts(ippo)
-    for trainer in (ippo, mappo):
+    for trainer in (ippo, mappo, *plain):
         trainer.close()
     limit.pool.shutdown()
     return rates | shares | parts
@@ -151,20 +159,26 @@ def race(seconds: float = 120.0, gain: float = 0.04) -> dict[str, float]:
 
     A trainer that does not get there in ``seconds`` has infinity.
     """
-    team = {role: load_policy("status_quo", role) for role in ROLES}
-    average = float(run_episodes("baseline-v1", team, 512).metrics["ecosystem_value"].mean())
+    average = average_value()
     target = (1.0 + gain) * average
     out = {"ecosystem value of the average firm": average, "ecosystem value to reach": target}
     for algo in ("ippo", "mappo", "es", "sb3-ppo"):
-        out[f"{algo}: seconds"], out[f"{algo}: best value seen"] = _seconds_to(algo, target, seconds)
+        config = load_config(RECIPES / f"baseline-v1-{algo}.toml", {"reward_mode": "mixed"})
+        out[f"{algo}: seconds"], out[f"{algo}: best value seen"] = seconds_to(config, target, seconds)
     out["stable-baselines3 as it comes: seconds"], out["stable-baselines3 as it comes: best value seen"] = (
         _sb3_seconds_to(target, seconds)
     )
     return out
 
 
-def _seconds_to(algo: str, target: float, limit: float) -> tuple[float, float]:
-    """Seconds until a rollout's ended episodes reach the target, and the best seen until then."""
+def average_value(episodes: int = 512) -> float:
+    """Ecosystem value of the average firm."""
+    team = {role: load_policy("status_quo", role) for role in ROLES}
+    return float(run_episodes("baseline-v1", team, episodes).metrics["ecosystem_value"].mean())
+
+
+def seconds_to(config: TrainConfig, target: float, limit: float) -> tuple[float, float]:
+    """Seconds until a rollout's ended episodes reach the target, infinite if never, and the best seen until then."""
     seen: list[float] = []
     start = time.perf_counter()
 
@@ -172,8 +186,7 @@ def _seconds_to(algo: str, target: float, limit: float) -> tuple[float, float]:
         seen.append(figures.get("outcome/ecosystem_value", float("-inf")))
         return seen[-1] >= target
 
-    values = {"reward_mode": "mixed", "max_seconds": limit, "checkpoint_seconds": 1e6}
-    config = load_config(RECIPES / f"baseline-v1-{algo}.toml", values)
+    config = replace(config, max_seconds=limit, checkpoint_seconds=1e6)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         train(config, Path(folder) / "run", report=reached)
