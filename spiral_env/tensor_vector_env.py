@@ -206,9 +206,9 @@ class TensorVectorEnv(SpiralVectorEnv):
 
         Returns:
             Observations (role -> float32 ``[E, A, O]``), rewards (role -> float64 ``[E, A]``), terminations and
-            truncations (bool ``[E]``), and an info with ``final_metrics`` (of each row's last ended episode) and the
-            mask ``_final_metrics`` of the rows that ended now; in ``same_step`` mode also ``final_obs`` and
-            ``_final_obs``.
+            truncations (bool ``[E]``), and an info with ``asked`` and ``paid`` (role -> float64 ``[E, A]`` in k$),
+            ``final_metrics`` (of each row's last ended episode) and the mask ``_final_metrics`` of the rows that ended
+            now; in ``same_step`` mode also ``final_obs`` and ``_final_obs``.
 
         Raises:
             RuntimeError: there was no reset.
@@ -224,13 +224,14 @@ class TensorVectorEnv(SpiralVectorEnv):
         ended = (engine.summary[:, _DONE] > 0.0) & ~before
         fallen = engine.summary[:, _COLLAPSED] > 0.0
         self._last.keep(ended)
-        info: dict[str, Any] = {"final_metrics": self.last_metrics(), "_final_metrics": ended}
+        info: dict[str, Any] = {"final_metrics": self.last_metrics(), "_final_metrics": ended, **self._asked_and_paid()}
         ends = ended & fallen, ended & ~fallen
         if self.autoreset_mode == "same_step":
             info |= {"final_obs": _cloned(self._observations()), "_final_obs": ended}
-            rewards, vectors = _cloned(self._rewards()), engine.vectors.clone()
+            rewards, vectors, spent = _cloned(self._rewards()), engine.vectors.clone(), engine.spent.clone()
             self._reopen(ended)
             engine.vectors.copy_(vectors)
+            engine.spent.copy_(spent)
             return self._observations(), rewards, *ends, info
         if self.autoreset_mode == "next_step":
             self._reopen(self._needs_reset)
@@ -251,6 +252,10 @@ class TensorVectorEnv(SpiralVectorEnv):
     def reward_vectors(self) -> dict[str, torch.Tensor]:  # type: ignore[override]
         """Last month's (security, cost, value) in k$: role -> float64 ``[E, A, 3]``."""
         return {role: self.engine.vectors[:, self._slice(role)].clone() for role in ROLES}
+
+    def spending(self) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        """Last month's k$ that the levers asked for, and that were paid: role -> float64 ``[E, A, 2]``."""
+        return {role: self.engine.spent[:, self._slice(role)].clone() for role in ROLES}
 
     def last_metrics(self) -> Mapping[str, torch.Tensor]:
         """Outcome measures of each row's last ended episode, float64 ``[E]``, computed when one is looked at."""

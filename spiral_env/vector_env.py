@@ -247,10 +247,7 @@ class SpiralVectorEnv:
         fallen = self.engine.summary[:, _COLLAPSED] > 0.0
         ended = done & ~before
         terminations, truncations = ended & fallen, ended & ~fallen
-        asked_and_paid = self.spending().items()
-        info: dict[str, Any] = {
-            key: {role: x[..., k] for role, x in asked_and_paid} for k, key in enumerate(("asked", "paid"))
-        }
+        info: dict[str, Any] = self._asked_and_paid()
         if ended.any():
             info["final_metrics"] = outcome(self.engine.states, self.engine.params)
             info["_final_metrics"] = ended.copy()
@@ -292,6 +289,11 @@ class SpiralVectorEnv:
     def spending(self) -> dict[str, np.ndarray]:
         """Last month's k$ that the levers asked for, and that were paid: role -> float64 ``[E, A, 2]``."""
         return {role: self.engine.spent[:, self._slice(role)].copy() for role in ROLES}
+
+    def _asked_and_paid(self) -> dict[str, Any]:
+        """``spending`` as the info shows it."""
+        spent = self.spending()
+        return {word: {role: x[..., k] for role, x in spent.items()} for k, word in enumerate(("asked", "paid"))}
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Outcome measures of each row's episode so far, float64 ``[E]``."""

@@ -186,7 +186,6 @@ BAD_FILES = {
     "no seeds": (HEAD + "held_out_seeds = []", "held_out_seeds must have 2 entries, got 0"),
     "an empty range of seeds": (HEAD + "train_seeds = [5, 5]", "train_seeds must be"),
     "seeds that are bools": (HEAD + "train_seeds = [false, true]", "train_seeds must be an integer, got False"),
-    "negative fraud": (HEAD + "[params]\nfraud_base = 0.1", "fraud_verified must be at most fraud_base"),
     "a file too large": ("#" * 2**21, "must have at most"),
     "extends a number": ("extends = 3", "extends must be a scenario id or file, got 3"),
     "extends nothing": ('extends = "nope.toml"', "nope.toml cannot be read"),

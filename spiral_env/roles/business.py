@@ -1,4 +1,4 @@
-"""Business, the platform operator: maintenance window, modules, privacy technology, tenant fee, privacy budget."""
+"""Business, the platform operator: window, modules, privacy, fee, privacy budget, verification and pay of data."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ LEVERS = (
     graded("disclosure", "cost_disclosure", "skill and trust up, crowding up"),
     graded("green_threshold", "green_threshold", "least rating of a firm that counts as green"),
     *(
-        graded(f"asset_{name}", "portfolio_weight", "weight in the book; all are scaled to one in sum", average=0.125)
+        graded(f"asset_{name}", "portfolio_weight", "weight in the book, scaled down above one in sum", average=0.125)
         for name in ASSETS
     ),
 )

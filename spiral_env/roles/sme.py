@@ -1,4 +1,4 @@
-"""SMEs, the tenants: own hygiene, module tier, ESG, borrowing, data sharing (paper section 2.3)."""
+"""SMEs, the tenants: own hygiene, module tier, ESG, borrowing, sharing and curating data (paper section 2.3)."""
 
 from __future__ import annotations
 
