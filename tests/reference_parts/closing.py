@@ -100,7 +100,8 @@ def governance_to_value(w, p) -> None:
         + (p.trust_finding * w.findings + p.trust_press * w.exposed) / p.smes
     )
     w.trust = clip(before + on * gain * (1.0 - before) - loss * before - incidents, 0.0, 1.0)
-    drawn = before * w.num_members / w.num_smes
+    assured = 1.0 - p.partners_privacy * (1.0 - w.privacy)
+    drawn = before * assured * w.num_members / w.num_smes
     come = on * (p.partners_innovation + p.partners_imitation * w.partners) * drawn * (1.0 - w.partners)
     go = p.partners_churn * (1.0 - before) * w.partners
     w.partners = clip(w.partners + come - go, 0.0, 1.0)

@@ -93,7 +93,6 @@ def emergency(w, p) -> None:
         months = w.posture_months[tier]
         w.posture_factor[tier] = 1.0 - p.posture_relief * p.posture_fatigue**months if posture == NOW else 1.0
         w.posture_months[tier] = months + 1.0 if posture == NOW else max(0.0, months - 1.0)
-        w.posture_mean[tier] += (w.posture_factor[tier] - w.posture_mean[tier]) / 12.0
 
 
 def rho_of(epsilon: float, delta: float) -> float:

@@ -164,6 +164,7 @@ def security(w, p) -> None:
     w.ranking = (w.intel + w.disclosure + w.mean_sharing) / 3.0
     plan_and_patch(w, p)
     campaign(w, p)
+    meet(w, p)
     expose(w, p)
     growth = p.threat_growth**w.level
     for firm in w.firms:
@@ -184,6 +185,19 @@ def campaign(w, p) -> None:
         w.alert, w.alert_tier = 1, int(3.0 * other)
     elif w.campaign >= 0 and u >= p.alert_truth + p.alert_intel * w.intel:
         w.alert_tier = (w.campaign + 1 + int(2.0 * other)) % 3
+
+
+def threat(w, p, tier: int) -> float:
+    """Threat to a tier this month: high under a campaign."""
+    return p.threat_campaign if w.campaign == tier else p.threat_quiet
+
+
+def meet(w, p) -> None:
+    """Means over a year of the threat to each tier, and of what its posture left of it."""
+    for tier in range(3):
+        left = threat(w, p, tier) * w.posture_factor[tier]
+        w.threat_seen[tier] += (threat(w, p, tier) - w.threat_seen[tier]) / 12.0
+        w.threat_met[tier] += (left - w.threat_met[tier]) / 12.0
 
 
 def expose(w, p) -> None:
@@ -220,10 +234,10 @@ def attack(w, p) -> None:
     call = p.call_reach * (1.0 - p.module_isolation * w.modules)
     now, cycle, severity = [], [], []
     for k, tier in enumerate(w.services.tier):
-        theta = p.threat_campaign if w.campaign == tier else p.threat_quiet
         extra = entry if tier == EDGE else 0.0
-        now.append(level * w.base_hazard[k] * theta * w.posture_factor[tier] + extra)
-        cycle.append(level * w.base_hazard[k] * p.threat_mean * w.posture_mean[tier] + extra)
+        now.append(level * w.base_hazard[k] * threat(w, p, tier) * w.posture_factor[tier] + extra)
+        answered = w.threat_met[tier] / max(w.threat_seen[tier], 1e-300)
+        cycle.append(level * w.base_hazard[k] * p.threat_mean * answered + extra)
         severity.append(w.services.reach(k, call) / w.mean_reach)
     severity = [reached * (w.scope * p.smes) ** p.stake_exponent for reached in severity]
     w.event_probability, w.expected_breach = expectation(p, now, severity)

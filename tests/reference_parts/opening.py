@@ -104,7 +104,8 @@ def stocks(w, p) -> None:
     w.value_ring = [p.start_value * p.smes] * 6
     w.posture = [0] * 3
     w.posture_months = [0.0] * 3
-    w.posture_factor, w.posture_mean = [1.0] * 3, [1.0] * 3
+    w.posture_factor = [1.0] * 3
+    w.threat_seen, w.threat_met = [p.threat_mean] * 3, [p.threat_mean] * 3
     w.tier_effort = p.effort_floor
     w.fee_effort = w.fee_next = 0.5
     w.green_threshold = lever(p.green_threshold, 0.5)

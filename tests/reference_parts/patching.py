@@ -51,7 +51,8 @@ def urgency(w, v):
 
 def land(w, p, money: float) -> float:
     """Down the queue, patch what hours and money still allow; returns the money left."""
-    hours = w.hours - p.false_hours * w.false_findings
+    building = p.integration_hours * w.services.count / 12.0 * w.modules_effort
+    hours = w.hours - p.false_hours * w.false_findings - building
     queue = [v for v in w.vulnerabilities if v.known and v.patch_month <= w.month and posture(w, v)]
     attempts = {BATCH: 0, NOW: 0}
     for v in sorted(queue, key=lambda v: urgency(w, v)):

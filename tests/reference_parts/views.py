@@ -127,6 +127,7 @@ def it(w, p) -> dict[str, float]:
         "false_hours": w.false_findings * p.false_hours,
         "isolated": w.isolated,
         "intel": w.intel,
+        "lesson": w.lesson_security,
         **by_tier("posture_months", w.posture_months),
         "premium": premium_seen(w, p, 0),
     }
@@ -155,6 +156,9 @@ def business(w, p) -> dict[str, float]:
         "remitted": w.remitted / p.size,
         "unit_cost": w.tenant_service / max(1, w.num_members),
         "payouts": w.payouts / p.size,
+        "lesson": w.lesson_privacy,
+        "proof": w.proof,
+        "scope": w.scope,
     }
 
 
@@ -183,6 +187,7 @@ def finance(w, p) -> dict[str, float]:
         "disclosure": w.disclosure,
         "capital_need": w.capital / (p.need_capital * p.smes * w.need_scale),
         "deposits": w.deposits / p.size,
+        "lesson": w.lesson_finance,
         **{f"asset_return_{j + 1}": w.asset_return[j] for j in range(4)},
         **{f"asset_signal_{j + 1}": w.asset_signal[j] for j in range(4)},
     }
