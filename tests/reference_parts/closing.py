@@ -128,8 +128,13 @@ def measure(w, p) -> None:
 
 
 def appetite(w, p) -> float:
-    """Risk that is borne for what is at stake: a part of it follows the members."""
-    return p.appetite * p.size * (1.0 - p.appetite_members + p.appetite_members * w.num_members / w.num_smes)
+    """Risk that is borne for what is at stake, sales and, in part, members."""
+    return (
+        p.appetite
+        * p.size
+        * w.scope**p.stake_exponent
+        * (1.0 - p.appetite_members + p.appetite_members * w.num_members / w.num_smes)
+    )
 
 
 def trust_needed(w, p) -> float:

@@ -40,13 +40,14 @@ def posture(w, v) -> int:
 
 
 def urgency(w, v):
-    """``now`` before ``batch``, then the priority to 2^-30, then the older."""
+    """The priority to 2^-30, put forward by the exposure of a tier in ``now``; then the older."""
     p = w.p
     trusted = lever(p.triage_threat, w.triage) * (p.triage_public + (1.0 - p.triage_public) * w.ranking)
     business = lever(p.triage_business, w.triage)
     threat = (1.0 - business) * v.rank(1.0) + business * v.rank(w.service_value[v.service])
     priority = (1.0 - trusted) * v.cvss / 10.0 + trusted * threat
-    return -math.floor((priority + 2.0 * posture(w, v)) * FINE), v.uid
+    haste = p.exposure[w.services.tier[v.service]] if posture(w, v) == NOW else 0.0
+    return -math.floor((priority + haste) * FINE), v.uid
 
 
 def land(w, p, money: float) -> float:

@@ -33,10 +33,21 @@ def firms_trade(w, p) -> None:
         channel = p.channel_margin * p.outside_share * firm.revenue
         if firm.member:
             sold = p.channel_share * firm.revenue * w.modules * 2.0 * w.trust * network(w, p) * crowd
-            channel = p.channel_margin * sold * (1.0 + p.green_channel * firm.green)
+            channel = p.channel_margin * sold * (1.0 + p.green_channel * label(w) * firm.green)
         firm.profit = own + channel
         w.ledger.pay("sme_profit", "world", firm.seat, own)
         w.ledger.pay("channel_sales", "world", firm.seat, channel)
+
+
+def truly_green(firm) -> float:
+    """What a firm called green is worth to those who want green: nothing at .3, all from .5, harm below."""
+    return clip((firm.esg - 0.3) / 0.2, -1.0, 1.0)
+
+
+def label(w) -> float:
+    """What buyers give for the green label: how much of what bears it is truly green."""
+    bearers = [max(0.0, truly_green(firm)) for firm in w.firms if firm.green]
+    return sum(bearers) / max(1, len(bearers))
 
 
 def network(w, p) -> float:
@@ -84,8 +95,7 @@ def lend(w, p) -> None:
         w.ledger.pay("loan_investment", firm.seat, "world", draw)
     w.interest = sum(firm.interest for firm in w.firms)
     w.loans = sum(firm.loan for firm in w.firms)
-    truly = [firm.loan * clip((firm.esg - 0.3) / 0.2, -1.0, 1.0) for firm in w.firms if firm.green]
-    w.green_book = max(0.0, sum(truly))
+    w.green_book = max(0.0, sum(firm.loan * truly_green(firm) for firm in w.firms if firm.green))
     w.audited_year = min(1.0, w.audited_year * 11.0 / 12.0 + w.audit_share)
     w.green_income = p.green_income * w.green_book * w.audited_year
     w.ledger.pay("green_income", "world", "treasury", w.green_income)
