@@ -28,7 +28,7 @@ __all__ = ["beside_jaxmarl", "gradient_steps", "soundness", "time_to_value", "tr
 WORLDS = (8_192, 32_768)
 _ALGOS = ("ippo", "mappo", "es")
 _FOLDER = Path(__file__).parent
-_PPO = {"minibatches": 4, "epochs": 4, "hidden": 64, "layers": 2, "num_steps": 60, "timesteps": 10**12}
+_PPO = {"minibatches": 4, "epochs": 4, "hidden": 64, "layers": 2, "num_steps": 20, "timesteps": 10**12}
 _ES = {"layers": 0, "timesteps": 10**12}
 _CRITICS = {"ippo": LocalCritic, "mappo": CentralCritic}
 
