@@ -14,6 +14,7 @@ from spiral_env.core.state import FIELDS
 from spiral_env.roles import FEATURES, LEVERS, NUM_LEVERS
 from spiral_env.scenarios import load_scenario
 from tests.benchmarks import bench as benchmarks
+from tests.benchmarks import gpu
 from tests.benchmarks import report as reports
 from tests.benchmarks.bench import PARTS, beside_peers, markdown
 from tests.benchmarks.counting import WORK, CountedMonth
@@ -73,6 +74,22 @@ def test_a_report_grows_part_by_part_and_its_table_shows_all(tmp_path: Path, mon
     assert table == markdown(report)
     assert "| sb3-ppo | not reached |" in table
     assert "| ippo | 12,345 |" in table
+
+
+def test_the_measures_of_a_gpu_run_on_tensors_of_the_processor() -> None:
+    """All but a GPU's own: the same seeds and actions give the same numbers, and equal runs are equal."""
+    found = gpu.parity("cpu", ("small-v1",), rows=2, months=3) | gpu.determinism("cpu", 2, 62)
+    assert found.pop("small-v1: largest reward") > 0.0
+    assert found.pop("two runs of 2 ecosystems over 62 months are equal bit for bit") is True
+    assert set(found.values()) == {0}
+    assert gpu.simulator("cpu", (2,), 3)["2: agent-steps/s"] > 0.0
+
+
+def test_a_part_that_fails_is_said_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> dict[str, object]:
+        raise RuntimeError("no card")
+
+    assert gpu.tried(fails) == {"fails": "failed: RuntimeError: no card"}
 
 
 def test_an_unknown_part_and_a_missing_folder_are_one_line(tmp_path: Path) -> None:

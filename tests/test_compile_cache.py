@@ -238,8 +238,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     folder.mkdir()
     monkeypatch.setattr(_jit, "_CACHE_FOLDER", folder)
-    monkeypatch.setattr(_jit, "_tell_of_compiling", _jit._Once())
-    monkeypatch.setattr(_jit, "_tell_of_trouble", _jit._Once())
+    monkeypatch.setattr(_jit, "_tell_of_compiling", _jit.Once())
+    monkeypatch.setattr(_jit, "_tell_of_trouble", _jit.Once())
     return folder
 
 
@@ -356,7 +356,7 @@ def test_a_user_without_a_home_and_a_system_without_locks_are_no_trouble(where: 
 def test_the_progress_line_is_printed_only_for_a_compile_that_lasts(
     cache: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load, save = _jit._Entries.load, _jit._Cache.save_overload
+    load, save = _jit.Entries.load, _jit._Cache.save_overload
 
     def slowly(function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*arguments: Any) -> Any:
@@ -368,7 +368,7 @@ def test_the_progress_line_is_printed_only_for_a_compile_that_lasts(
     assert not _called()
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(_jit, "_QUIET_SECONDS", 0.01)
-    monkeypatch.setattr(_jit._Entries, "load", slowly(load))
+    monkeypatch.setattr(_jit.Entries, "load", slowly(load))
     assert _called()
     assert capfd.readouterr().err == ""
     shutil.rmtree(cache)

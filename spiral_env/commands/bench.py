@@ -19,8 +19,8 @@ def bench(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="One part: compile, single, batched, threads, growth, profile, floor, trainer, race or peers; may be "
-            "given again.  [default: all, peers only with --peers]"
+            help="One part: compile, single, batched, threads, growth, profile, floor, trainer, race, peers or gpu; "
+            "may be given again.  [default: all, but gpu, and peers only with --peers]"
         ),
     ] = None,
     out: Annotated[

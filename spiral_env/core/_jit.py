@@ -5,8 +5,8 @@ would go unseen. Entry points are therefore cached in a folder named after a has
 the package that kernels come from; helpers are compiled into them and never cached alone. An entry point outside
 these folders must import nothing but this file's decorators: its own source is part of its entry's name.
 
-The cache is an optimisation: where it cannot be read or written, code is compiled and one line says so. This is the
-only file that names numba.
+The cache is an optimisation: where it cannot be read or written, code is compiled and one line says so. This
+and ``_cuda``, for GPUs, are the only files that name numba.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numba.core.serialize import dumps
 
 from spiral_env.files import read_file, write_atomically
 
-__all__ = ["cache_folder", "entry_point", "kernel", "source_hash"]
+__all__ = ["Entries", "Once", "cache_folder", "entry_point", "kernel", "source_hash"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,9 +40,9 @@ _COMPILED_FOLDERS = ("core", "roles", "stages", "simulator")
 _LARGEST_ENTRY = 2**28
 
 
-def source_hash() -> str:
-    """Hash of every source file that compiled code can depend on, with the versions that compile it."""
-    digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:3]}".encode())
+def source_hash(compiler: str = f"{numba.__version__} {sys.version_info[:3]}") -> str:
+    """Hash of every source file that compiled code can depend on, with the versions of what compiles it."""
+    digest = hashlib.sha256(compiler.encode())
     for folder in _COMPILED_FOLDERS:
         for path in sorted((_PACKAGE / folder).rglob("*.py")):
             digest.update(path.relative_to(_PACKAGE).as_posix().encode())
@@ -64,13 +64,13 @@ def _cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "spiral_env"
 
 
-def cache_folder() -> Path | None:
-    """Folder of this source version's compiled code, None where there is nowhere to keep any.
+def cache_folder(version: str | None = None) -> Path | None:
+    """Folder of one source version's compiled code, None where there is nowhere to keep any.
 
     The first that can be written of ``$SPIRAL_ENV_CACHE_DIR`` or the user's cache folder, and a temporary one; a
     folder of this version that can only be read is used as it is.
     """
-    version = source_hash()
+    version = version or source_hash()
     for root in (_cache_root, _temporary_root):
         try:
             folder = root() / version
@@ -113,7 +113,7 @@ def _named_by_content(record: types.Record) -> tuple[str, tuple[int]]:
 types.Record.mangling_args = property(_named_by_content)
 
 
-class _Once:
+class Once:
     """A line on stderr, once a process."""
 
     def __init__(self) -> None:
@@ -125,8 +125,8 @@ class _Once:
             print(f"spiral_env: {line}", file=sys.stderr, flush=True)
 
 
-_tell_of_compiling = _Once()
-_tell_of_trouble = _Once()
+_tell_of_compiling = Once()
+_tell_of_trouble = Once()
 
 
 def _complain(reason: object) -> None:
@@ -137,22 +137,24 @@ def _complain(reason: object) -> None:
     )
 
 
-class _Entries:
+class Entries:
     """Compiled code on disk: a file an entry point and signature, named by both and by the source, with a checksum.
 
     numba's own index of such files is read, changed and written without a lock: two processes that compile for
     different sizes at once would store both under one name. Here there is none.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], folder: Path | None = None) -> None:
+        self._folder = folder
         source = Path(inspect.getfile(function)).read_bytes()
         self._name = f"{function.__module__}.{function.__qualname__}".removeprefix("spiral_env.")
         self._stamp = hashlib.sha256(source).hexdigest()
 
     def _path(self, key: Any) -> Path | None:
-        if _CACHE_FOLDER is None:
+        folder = self._folder or _CACHE_FOLDER
+        if folder is None:
             return None
-        return _CACHE_FOLDER / f"{self._name}-{hashlib.sha256(f'{self._stamp} {key!r}'.encode()).hexdigest()[:32]}"
+        return folder / f"{self._name}-{hashlib.sha256(f'{self._stamp} {key!r}'.encode()).hexdigest()[:32]}"
 
     def load(self, key: Any) -> Any:
         """What was saved under the key; None if nothing was, or nothing that is whole."""
@@ -178,6 +180,13 @@ class _Entries:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, hashlib.sha256(content).digest() + content)
 
+    def try_save(self, key: Any, data: Any) -> None:
+        """Keep it, or say once why that is not possible."""
+        try:
+            self.save(key, data)
+        except Exception as error:
+            _complain(error)
+
     def forget(self, key: Any) -> None:
         """Throw an entry away, where that is possible."""
         path = self._path(key)
@@ -200,11 +209,11 @@ class _Code(CompileResultCacheImpl):
 
 
 class _Cache(FunctionCache):
-    """numba's cache over ``_Entries``; whatever goes wrong, code is compiled."""
+    """numba's cache over ``Entries``; whatever goes wrong, code is compiled."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name, self._py_func = repr(function), function
-        self._impl, self._cache_file = _Code(function), _Entries(function)
+        self._impl, self._cache_file = _Code(function), Entries(function)
         self._cache_path = str(_CACHE_FOLDER)
         self._notice = threading.Timer(0.0, _note_compile)
         self.enable()

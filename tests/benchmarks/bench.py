@@ -17,7 +17,8 @@ import spiral_env
 from spiral_env.commands._output import as_json_text
 from spiral_env.files import parse_json, read_file, write_atomically
 from spiral_env.roles import NUM_LEVERS
-from tests.benchmarks import floor, learning, peers, stepping
+from spiral_env.tensor_engine import as_device
+from tests.benchmarks import floor, gpu, learning, peers, stepping
 from tests.benchmarks.timing import machine, median_seconds
 
 __all__ = ["PARTS", "bench", "chosen", "markdown"]
@@ -105,6 +106,7 @@ PARTS: dict[str, tuple[str, Callable[[], Figures] | None]] = {
     "trainer": ("Trainers, agent-steps/s at 4 epochs", learning.trainers),
     "race": ("Seconds of training to a stated ecosystem value", learning.race),
     "peers": ("Beside other packages, agent-steps/s", None),
+    "gpu": ("On a GPU", gpu.figures),
 }
 
 
@@ -143,7 +145,7 @@ def chosen(only: Sequence[str], peer_folder: Path | None) -> list[str]:
     """Names of the parts to measure.
 
     Raises:
-        ValueError: a part is unknown, or the peers' folder is missing.
+        ValueError: a part is unknown, or the peers' folder or the GPU is missing.
     """
     for name in only:
         if name not in PARTS:
@@ -152,7 +154,10 @@ def chosen(only: Sequence[str], peer_folder: Path | None) -> list[str]:
             raise ValueError(f"--only must be of {', '.join(PARTS)}, got {name!r}{hint}")
     if "peers" in only:
         _check_peers(peer_folder)
-    return list(only) or [name for name in PARTS if name != "peers" or peer_folder is not None]
+    if "gpu" in only:
+        as_device("cuda")
+    left_out = {"gpu"} if peer_folder is not None else {"gpu", "peers"}
+    return list(only) or [name for name in PARTS if name not in left_out]
 
 
 def _stored(out: Path | None) -> Figures:

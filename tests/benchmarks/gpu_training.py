@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spiral_env.tensor_engine import as_device
 from spiral_env.training import TrainConfig, load_config
 from spiral_env.training.algorithms.ippo import LocalCritic
 from spiral_env.training.algorithms.mappo import CentralCritic
@@ -53,7 +54,7 @@ def training(device: str = "cuda", worlds: tuple[int, ...] = WORLDS, rounds: int
         for envs in worlds:
             values = (_ES if algo == "es" else _PPO) | {"algo": algo, "num_envs": envs} | more
             try:
-                out |= _timed(load_config(None, values), torch.device(device), rounds)
+                out |= _timed(load_config(None, values), as_device(device), rounds)
             except MemoryError as error:
                 out[f"{algo}, {envs} ecosystems"] = str(error)
     return out
@@ -167,7 +168,7 @@ def gradient_steps(
     from spiral_env.training.device.fused import Fused
 
     config = load_config(None, _PPO | {"num_envs": envs, "num_steps": 8, "minibatches": 1})
-    trainer = _trainer(config, torch.device(device))
+    trainer = _trainer(config, as_device(device))
     trainer.player.collect()
     trainer.player.judge(config.gamma, config.gae_lambda)
     learner, batch = trainer.team["sme"], trainer.player.batch["sme"]

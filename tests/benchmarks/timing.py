@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -37,4 +37,11 @@ def machine() -> dict[str, str]:
     """Processor, cores, load of the last minute, versions."""
     names = ("numpy", "numba", "torch", "stable-baselines3")
     about = {"processor": _processor(), "cores": str(os.cpu_count()), "load": f"{os.getloadavg()[0]:.2f}"}
-    return about | {"python": platform.python_version()} | {name: version(name) for name in names}
+    return about | {"python": platform.python_version()} | {name: _version(name) for name in names}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
