@@ -1,7 +1,7 @@
 """One session for each framework: a bare environment, its page's own commands and example, then its tests.
 
-Beside them: ``package`` (what an installed wheel does), ``versions`` (the oldest and newest releases) and one for each
-declared Python.
+Beside them: ``package`` (what an installed wheel does), ``versions`` (the oldest and newest releases), ``cuda`` (the
+kernels of a GPU) and one for each declared Python.
 
 A page of ``docs/frameworks/`` with a test file in ``tests/frameworks/`` is a session; nothing is listed here but the
 sessions that CI runs. ``nox -s torchrl`` runs one; ``nox -s torchrl -- pin`` installs the newest releases that the
@@ -129,11 +129,25 @@ def package(session: nox.Session, extra: str) -> None:
         (wheel,) = Path(folder).glob("*.whl")
         pip = ("python", "-m", "pip", "install", "-c", "constraints.txt")
         if extra == "train":
-            # By its exact version first, so that a build for the CPU is used where one is at hand.
-            (torch,) = (x for x in (ROOT / "constraints.txt").read_text().splitlines() if x.startswith("torch=="))
-            session.run(*pip, torch, env=ENVIRONMENT)
+            session.run(*pip, _pinned("torch"), env=ENVIRONMENT)
         session.run(*pip, f"{wheel}[train]" if extra == "train" else str(wheel), env=ENVIRONMENT)
         session.run("python", str(ROOT / "tests" / "installed.py"), extra, env=ENVIRONMENT)
+
+
+@nox.session(tags=["ci"], default=False)
+def cuda(session: nox.Session) -> None:
+    """The kernels of a GPU, compiled without one."""
+    pip = ("python", "-m", "pip", "install", "-c", "constraints.txt")
+    session.run(*pip, _pinned("torch"), env=ENVIRONMENT)
+    compiler = [line for line in PROJECT["optional-dependencies"]["cuda"] if not line.startswith("torch")]
+    session.run(*pip, "-e", ".", *compiler, *TOOLS, "pytest-xdist>=3.6", env=ENVIRONMENT)
+    session.run("python", "-m", "pytest", "-W", "default", "-n", "2", "tests/cuda", env=ENVIRONMENT)
+
+
+def _pinned(package: str) -> str:
+    """A package by its exact version, so that a build for the CPU is used where one is at hand."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith(f"{package}=="))
 
 
 def _interpreter(version: str) -> str | None:

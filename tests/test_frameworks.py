@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-PAGES = sorted(path.stem for path in checks.PAGES.glob("*.md"))
+# Of a device, not of a framework: gpu.md.
+PAGES = sorted({path.stem for path in checks.PAGES.glob("*.md")} - {"gpu"})
 ADAPTERS = sorted(p.stem for p in (ROOT / "spiral_env" / "adapters").glob("*.py") if not p.stem.startswith("_"))
 
 
