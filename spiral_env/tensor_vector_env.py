@@ -261,10 +261,6 @@ class TensorVectorEnv(SpiralVectorEnv):
         """Outcome measures of each row's last ended episode, float64 ``[E]``, computed when one is looked at."""
         return _Measures(self._last)
 
-    def spending(self) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """Last month's k$ that the levers asked for, and that were paid: role -> float64 ``[E, A, 2]``."""
-        return {role: self.engine.spent[:, self._slice(role)].clone() for role in ROLES}
-
     def metrics(self) -> dict[str, torch.Tensor]:  # type: ignore[override]
         """Outcome measures of each row's episode so far, float64 ``[E]``."""
         self.check()
