@@ -25,7 +25,7 @@ from spiral_env.training import TrainConfig, load_config
 from spiral_env.training.algorithms.ippo import LocalCritic
 from spiral_env.training.algorithms.mappo import CentralCritic
 from spiral_env.training.algorithms.ppo import Trainer
-from spiral_env.training.device.captured import memory_suffices
+from spiral_env.training.device.captured import NoRoom, memory_suffices
 from spiral_env.training.device.es import DeviceEsTrainer
 from spiral_env.training.device.learner import DeviceLearner
 from spiral_env.training.device.ppo import DeviceTrainer
@@ -204,6 +204,22 @@ def test_an_actor_that_went_too_far_rests_on_a_device() -> None:
     assert not np.array_equal(ends[0]["critic.head.weight"], ends[1]["critic.head.weight"])
 
 
+def test_networks_that_do_not_fit_on_the_chip_learn_and_act_as_others_do() -> None:
+    class TooLarge:
+        def write(self, *given: Any) -> torch.Tensor:
+            raise NoRoom("out of resource: shared memory")
+
+        act = write
+
+    trainer = _trainer(replace(SMALL, num_steps=4))
+    trainer.updater._gradients["sme"] = trainer.player._fused["sme"] = TooLarge()
+    before = trainer.team["sme"].flat.clone()
+    trainer.iterate()
+    assert not trainer.player._fused
+    assert not torch.equal(trainer.team["sme"].flat, before)
+    trainer.close()
+
+
 class _NoWaiting(TorchDispatchMode):
     """Refuses what makes the host wait for the device."""
 
@@ -341,3 +357,35 @@ def test_one_pass_of_triton_does_what_torch_does(device: str, check: Callable[[s
     environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def _compiled(kernel: Any, constants: dict[str, Any], kinds: dict[str, str], capability: int) -> Any:
+    """A kernel of Triton for GPUs of a compute capability; the types of its arguments are float but for ``kinds``."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+
+    names = kernel.arg_names
+    signature = {name: "constexpr" if name in constants else kinds.get(name, "*fp32") for name in names}
+    attributes = {(k,): [["tt.divisibility", 16]] for k, name in enumerate(names) if signature[name][0] == "*"}
+    places = {(names.index(name),): value for name, value in constants.items()}
+    source = triton.compiler.ASTSource(kernel, signature, places, attributes)
+    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4, "num_stages": 1})
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+@pytest.mark.parametrize("capability", [80, 90])
+def test_the_passes_compile_for_gpus_and_fit_on_every_chip(capability: int) -> None:
+    """The least memory of a multiprocessor since compute capability 8.0 is 99 KiB a block."""
+    from spiral_env.training.device import fused, fused_act
+
+    sizes = {"INPUTS": 64, "HIDDEN": 64, "BLOCK": fused.BLOCK, "SHARED": True}
+    whole = dict.fromkeys(("rows", "agents", "inputs", "levers", "width", "size", "everybody", "column"), "i32")
+    reals = dict.fromkeys(("clip", "entropy_weight", "value_weight", "scale"), "fp32")
+    kinds = whole | {"cells": "*i64", "counts": "*i64", "month": "*i64"}
+    learning = kinds | reals | {"actions": "*u8"}
+    acting = kinds | {"actions": "*i64", "stored": "*u8"}
+    for levers, values, policy in ((16, 4, True), (1, 16, False)):
+        constants = sizes | {"LEVERS": levers, "VALUES": values, "POLICY": policy, "SHARED": not policy}
+        assert _compiled(fused._pass, constants, learning, capability).metadata.shared <= 99 * 1024
+    constants = sizes | {"LEVERS": 16, "VALUES": 4}
+    assert _compiled(fused_act._act, constants, acting, capability).metadata.shared <= 99 * 1024

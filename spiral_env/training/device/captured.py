@@ -8,7 +8,11 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["Captured", "memory_suffices", "prepare"]
+__all__ = ["Captured", "NoRoom", "memory_suffices", "prepare"]
+
+
+class NoRoom(RuntimeError):
+    """What is done in one pass does not fit on a multiprocessor of this device."""
 
 
 def prepare(device: torch.device) -> torch.Generator:

@@ -8,18 +8,22 @@ which are added in a fixed order: the same bits in every run.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor, nn
+from triton.runtime.errors import OutOfResources
 
+from spiral_env.training.device.captured import NoRoom
 from spiral_env.training.learning.flat import views
 from spiral_env.training.learning.gradients import Batch, Weights
 from spiral_env.training.learning.learner import Learner
 
-__all__ = ["BLOCK", "WARPS", "Fused", "suits", "tanh"]
+__all__ = ["BLOCK", "WARPS", "Fused", "launch", "suits", "tanh"]
 
-BLOCK, WARPS = 64, 4
+BLOCK, WARPS = 32, 4
 """Rows of a tile, and warps that share one."""
 _LARGEST = 128
 """Widths of layers and observations that fit on the chip."""
@@ -58,8 +62,12 @@ class Fused:
 
     @torch.no_grad()
     def write(self, batch: Batch, index: Tensor, scale: float, moving: Tensor) -> Tensor:
-        """As of ``ByAutograd``."""
-        state, shared = None, None
+        """As of ``ByAutograd``.
+
+        Raises:
+            NoRoom: the networks do not fit on the chip.
+        """
+        index, state, shared = index.reshape(-1), None, None
         if self._state is not None and batch.state is not None:
             state = batch.state.index_select(0, index)
             shared = self._state(state)
@@ -115,7 +123,9 @@ class _Network:
         if shared is not None and self._slopes.shape != (rows, self.hidden):
             self._slopes = torch.zeros((rows, self.hidden), device=index.device)
         clip, entropy, value = self._weights
-        _pass[(len(self._partial),)](
+        launch(
+            _pass,
+            len(self._partial),
             batch.x,
             index,
             batch.x if shared is None else shared,
@@ -165,6 +175,18 @@ class _Network:
                 self._parts[2 * k].copy_(weight)
                 self._parts[2 * k + 1].copy_(bias)
             at += a * b + a
+
+
+def launch(kernel: Any, programs: int, *arguments: Any, **constants: Any) -> None:
+    """Start a kernel of Triton.
+
+    Raises:
+        NoRoom: it needs more of a multiprocessor than there is.
+    """
+    try:
+        kernel[(programs,)](*arguments, **constants)
+    except OutOfResources as error:
+        raise NoRoom(str(error)) from None
 
 
 @triton.jit

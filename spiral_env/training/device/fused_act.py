@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor, nn
 
-from spiral_env.training.device.fused import BLOCK, WARPS, tanh
+from spiral_env.training.device.fused import BLOCK, WARPS, launch, tanh
 from spiral_env.training.device.learner import DeviceLearner
 from spiral_env.training.learning.gradients import Batch
 
@@ -42,12 +42,18 @@ class FusedActor:
         self._programs = 4 * count
 
     def act(self, seen: Tensor, state: Tensor | None, luck: Tensor, month: Tensor) -> None:
-        """Act on sights ``[E, A, O]`` by ``luck`` ``[E * A, L]`` and store all at row ``month`` (int64 ``[1]``)."""
+        """Act on sights ``[E, A, O]`` by ``luck`` ``[E * A, L]`` and store all at row ``month`` (int64 ``[1]``).
+
+        Raises:
+            NoRoom: the networks do not fit on the chip.
+        """
         learner, rows = self._learner, seen.shape[0] * seen.shape[1]
         actor, critic = learner.actor, learner.critic
         layers = [*actor.body, actor.head, *critic.body, critic.head]  # type: ignore[misc]
         shared = None if self._state is None or state is None else self._state(state)
-        _act[(self._programs,)](
+        launch(
+            _act,
+            self._programs,
             seen,
             learner.scaled.shift,
             learner.scaled.scale,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spiral_env.roles import ROLES
-from spiral_env.training.device.captured import Captured
+from spiral_env.training.device.captured import Captured, NoRoom
 from spiral_env.training.device.learner import DeviceLearner, DeviceNormaliser
 from spiral_env.training.learning.gradients import Batch
 from spiral_env.training.learning.normalisation import Normaliser
@@ -177,14 +177,12 @@ class DevicePlayer:
         for role, learner in self.team.items():
             batch, shape, noted = self.batch[role], self.actions[role].shape, self._noted[role]
             noted.count(self.seen[role], self._t)
-            if role in self._fused:
-                luck = learner.luck(shape[0] * shape[1], self._generator)
-                self._fused[role].act(self.seen[role], state, luck, self._t)
+            if self._acted(role, state):
                 continue
             x = noted.store(self.seen[role], self._t)
             memory = self.memory.get(role)
             if memory is not None:
-                memory.mul_(1.0 - self.fresh.repeat_interleave(shape[1]).unsqueeze(1))
+                memory.mul_(1.0 - self.fresh.unsqueeze(1).expand(-1, shape[1]).reshape(-1, 1))
             parameters, after = learner.actor(x.flatten(0, 1), memory)
             if memory is not None and after is not None:
                 memory.copy_(after)
@@ -195,6 +193,19 @@ class DevicePlayer:
             self.actions[role].copy_(actions.view(shape))
             if learner.actor.continuous:
                 self.actions[role].clamp_(0.0, 1.0)
+
+    def _acted(self, role: str, state: Tensor | None) -> bool:
+        """Whether the role could act by one pass."""
+        if role not in self._fused:
+            return False
+        learner, seen = self.team[role], self.seen[role]
+        try:
+            luck = learner.luck(seen.shape[0] * seen.shape[1], self._generator)
+            self._fused[role].act(seen, state, luck, self._t)
+        except NoRoom:
+            del self._fused[role]
+            return False
+        return True
 
     def _store(self, cells: Tensor, now: Tensor) -> None:
         """A month ``[E, ...]`` into the cells ``[T * E, ...]``."""

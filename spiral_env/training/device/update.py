@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spiral_env.roles import ROLES
-from spiral_env.training.device.captured import Captured
+from spiral_env.training.device.captured import Captured, NoRoom
 from spiral_env.training.device.learner import DeviceLearner
 from spiral_env.training.learning.gradients import Batch, ByAutograd, Weights
 from spiral_env.training.learning.update import LOSSES, Rule
@@ -34,7 +34,7 @@ class DeviceUpdater:
         generator: torch.Generator,
     ) -> None:
         """Learn again and again from the same tensors."""
-        self.team, self.rule, self._batches, self._generator = team, rule, batches, generator
+        self.team, self.rule, self._weights, self._batches, self._generator = team, rule, weights, batches, generator
         device = generator.device
         self._steps, self._envs = next(iter(batches.values())).starts.shape
         self._sequences = any(x.recurrent for x in team.values())
@@ -43,7 +43,7 @@ class DeviceUpdater:
         shape = (self._steps, self._size) if self._sequences else (self._size,)
         self._index = torch.zeros(shape, dtype=torch.int64, device=device)
         self._months = torch.arange(self._steps, device=device).unsqueeze(1) * self._envs
-        self._gradients = {role: _gradient(x, weights) for role, x in team.items()}
+        self._gradients: dict[str, ByAutograd | Fused] = {role: _gradient(x, weights) for role, x in team.items()}
         self._moving = {role: torch.ones((), device=device) for role in ROLES}
         self._sums = {role: torch.zeros(len(LOSSES), device=device) for role in ROLES}
         self._epoch_kl = {role: torch.zeros((), device=device) for role in ROLES}
@@ -76,9 +76,14 @@ class DeviceUpdater:
     def _learn(self) -> None:
         """One gradient step of every role."""
         for role, learner in self.team.items():
-            gradient, batch, moving = self._gradients[role], self._batches[role], self._moving[role]
+            batch, moving = self._batches[role], self._moving[role]
             scale = 1.0 / (self._index.numel() * batch.x.shape[1])
-            sums = gradient.write(batch, self._index, scale, moving) * scale
+            try:
+                sums = self._gradients[role].write(batch, self._index, scale, moving) * scale
+            except NoRoom:
+                self._gradients[role] = ByAutograd(learner, self._weights)
+                sums = self._gradients[role].write(batch, self._index, scale, moving) * scale
+            gradient = self._gradients[role]
             norm = _clip(gradient.out, self.rule.max_grad_norm)
             with torch.no_grad():
                 learner.move(gradient.out, moving)
