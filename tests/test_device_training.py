@@ -374,8 +374,9 @@ def _compiled(kernel: Any, constants: dict[str, Any], kinds: dict[str, str], cap
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 @pytest.mark.parametrize("capability", [80, 90])
-def test_the_passes_compile_for_gpus_and_fit_on_every_chip(capability: int) -> None:
-    """The least memory of a multiprocessor since compute capability 8.0 is 99 KiB a block."""
+def test_the_passes_compile_for_gpus_and_fit_on_their_chips(capability: int) -> None:
+    """A block has at most 163 KiB of a multiprocessor of compute capability 8.0, 227 of one of 9.0."""
+    room = {80: 163, 90: 227}[capability] * 1024
     from spiral_env.training.device import fused, fused_act
 
     sizes = {"INPUTS": 64, "HIDDEN": 64, "BLOCK": fused.BLOCK, "SHARED": True}
@@ -386,6 +387,6 @@ def test_the_passes_compile_for_gpus_and_fit_on_every_chip(capability: int) -> N
     acting = kinds | {"actions": "*i64", "stored": "*u8"}
     for levers, values, policy in ((16, 4, True), (1, 16, False)):
         constants = sizes | {"LEVERS": levers, "VALUES": values, "POLICY": policy, "SHARED": not policy}
-        assert _compiled(fused._pass, constants, learning, capability).metadata.shared <= 99 * 1024
+        assert _compiled(fused._pass, constants, learning, capability).metadata.shared <= room
     constants = sizes | {"LEVERS": 16, "VALUES": 4}
-    assert _compiled(fused_act._act, constants, acting, capability).metadata.shared <= 99 * 1024
+    assert _compiled(fused_act._act, constants, acting, capability).metadata.shared <= room
