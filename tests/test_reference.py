@@ -77,7 +77,7 @@ HARSH = {
     ),
     "careless": Harsh(
         {"fraud_base": 0.9, "esg_high": 0.3, "green_threshold": (0.0, 0.1, 0.9), "loan_limit": 0.5},
-        {"poison", "green money lost"},
+        {"poison", "green money lost", "posture lowered"},
     ),
     "insolvent": Harsh(
         {"platform_cash": -500.0, "treasury_cash": -900.0, "platform_fixed": 400.0, "insurance": 0.0},
@@ -95,7 +95,7 @@ HARSH = {
     ),
     "unpaid": Harsh(
         {"security_release": (1.0, 2.0, 4.0), "security_cash": 5.0, "sme_revenue_mu": 1.0},
-        {"posture denied", "posture lowered"},
+        {"posture denied"},
     ),
     "switched off": Harsh(
         {q.name: 0.0 for q in PARAMETERS if q.group == "switches" and q.name not in ("insurance", "attacks")},
