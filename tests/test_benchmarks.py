@@ -14,7 +14,7 @@ from spiral_env.core.state import FIELDS
 from spiral_env.roles import FEATURES, LEVERS, NUM_LEVERS
 from spiral_env.scenarios import load_scenario
 from tests.benchmarks import bench as benchmarks
-from tests.benchmarks import gpu
+from tests.benchmarks import effects, gpu, worked_month
 from tests.benchmarks import report as reports
 from tests.benchmarks.bench import PARTS, beside_peers, markdown
 from tests.benchmarks.counting import WORK, CountedMonth
@@ -185,3 +185,20 @@ def test_a_report_keeps_parts_that_were_measured_before(tmp_path: Path) -> None:
     assert "| row | 2.00 [1.00, 3.00] |" in text
     with pytest.raises(ValueError, match=r"--only must be of a, b, got 'c'"):
         reports.measured({"a": part, "b": part}, "c")
+
+
+def test_the_worked_month_of_the_model_is_what_the_simulator_tells() -> None:
+    page = worked_month.PAGE.read_text(encoding="utf-8")
+    assert worked_month.stored(page) == page, "python -m tests.benchmarks.worked_month --write"
+
+
+def test_effects_stand_in_the_rows_that_name_their_switch() -> None:
+    change = {"ecosystem_value": [-22.4, -30.0, -15.0], "spiral_height": [-0.31, -0.4, -0.2]}
+    rows = [{"name": "edge off", "params": {"edge": 0.0}, "teams": {"average firm": change, "scripted": change}}]
+    claims = {"switches": {"figures": {"switches": rows}}}
+    head = "<!-- effects: results/claims.json -->\n\n| paper | law | switch | effect |\n|---|---|---|---|\n"
+    page = head + "| a | b | `edge` | ? |\n| a | b | `other` | ? |\n"
+    told = effects.filled(page, claims)
+    assert told == head + "| a | b | `edge` | V -22 / -22; H -0.31 / -0.31 |\n| a | b | `other` | ? |\n"
+    assert effects.filled(told, claims) == told
+    assert effects.TABLE.search(effects.PAGE.read_text(encoding="utf-8"))
