@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spiral_env.metrics import METRICS
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
@@ -83,13 +81,14 @@ class SpiralEnv(EnvBase):
             TypeError: an option is of the wrong type.
             ValueError: an option or the scenario is not allowed, or the spaces of one group differ.
         """
-        batch = SpiralVectorEnv(
-            scenario, num_envs, num_threads, "disabled", **(options | {"copy": True, "split": split})
-        )
+        device = torch.device(device)
+        # A device that cannot simulate is given copies of what the processor made.
+        simulated = {"copy": True, "split": split, "device": device if device.type == "cuda" else "cpu"}
+        batch = SpiralVectorEnv(scenario, num_envs, num_threads, "disabled", **(options | simulated))
         if one_group and not batch.options.homogenize:
             raise ValueError("homogenize must be True with one_group=True, got False")
-        super().__init__(device=torch.device(device), batch_size=torch.Size([num_envs]))
-        self.batch = batch
+        super().__init__(device=device, batch_size=torch.Size([num_envs]))
+        self.batch: Any = batch
         self.return_state = return_state
         self._roles: dict[str, tuple[str, ...]] = {"agents": ROLES} if one_group else {role: (role,) for role in ROLES}
         names = agent_names(batch.num_agents_of["sme"])
@@ -156,47 +155,45 @@ class SpiralEnv(EnvBase):
             observations, _info = self.batch.reset(seed=self._seed)
             self._seed = None
         else:
-            chosen = mask.reshape(self.batch.num_envs).cpu().numpy()
-            observations, _info = self.batch.reset(options={"reset_mask": chosen})
-        never = np.zeros(self.batch.num_envs, dtype=np.bool_)
+            observations, _info = self.batch.reset(options={"reset_mask": mask.reshape(self.batch.num_envs)})
+        never = torch.zeros(self.batch.num_envs, dtype=torch.bool)
         return self._tensordict({"observation": observations}, never, never, {})
 
     def _step(self, tensordict: TensorDictBase) -> TensorDictBase:
-        actions: dict[str, np.ndarray] = {}
+        actions: dict[str, torch.Tensor] = {}
         for group, roles in self._roles.items():
-            chosen = tensordict.get((group, "action")).detach().cpu().numpy()
-            cuts = np.cumsum([self.batch.num_agents_of[role] for role in roles])[:-1]
-            actions |= zip(roles, np.split(chosen, cuts, axis=1), strict=True)
+            chosen = tensordict.get((group, "action")).detach().to(self.batch.device)
+            counts = [self.batch.num_agents_of[role] for role in roles]
+            actions |= zip(roles, chosen.split(counts, dim=1), strict=True)
         observations, rewards, terminations, truncations, info = self.batch.step(actions)
-        paid = {role: x.astype(np.float32)[..., None] for role, x in rewards.items()}
+        paid = {role: x.to(torch.float32)[..., None] for role, x in rewards.items()}
         return self._tensordict({"observation": observations, "reward": paid}, terminations, truncations, info)
 
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(self.device)
-
-    def _of_group(self, blocks: dict[str, np.ndarray], group: str) -> torch.Tensor:
+    def _of_group(self, blocks: dict[str, torch.Tensor], group: str) -> torch.Tensor:
         """Role -> ``[E, A, ...]`` to the group's ``[E, A, ...]``."""
         parts = [blocks[role] for role in self._roles[group]]
-        return self._tensor(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+        return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).to(self.device)
 
     def _outcome(self, info: dict[str, Any]) -> torch.Tensor:
         """``[E, M]`` of the episodes that ended, NaN in the other rows."""
-        block = np.full((self.batch.num_envs, len(METRICS)), np.nan, dtype=np.float32)
-        if "final_metrics" in info:
-            ended = info["_final_metrics"]
-            block[ended] = np.stack([info["final_metrics"][name][ended] for name in METRICS], axis=1)
-        return self._tensor(block)
+        block = torch.full((self.batch.num_envs, len(METRICS)), torch.nan, device=self.batch.device)
+        ended = info.get("_final_metrics")
+        # Collectors wait for the device anyway, to look who is done.
+        if ended is not None and ended.any():
+            measures = torch.stack([info["final_metrics"][name] for name in METRICS], dim=1)
+            block = torch.where(ended[:, None], measures.to(torch.float32), block)
+        return block.to(self.device)
 
     def _tensordict(
         self,
-        entries: dict[str, dict[str, np.ndarray]],
-        terminations: np.ndarray,
-        truncations: np.ndarray,
+        entries: dict[str, dict[str, torch.Tensor]],
+        terminations: torch.Tensor,
+        truncations: torch.Tensor,
         info: dict[str, Any],
     ) -> TensorDictBase:
-        """Entry -> role -> array to groups, with the flags of groups and root, and what the root alone has."""
-        arrays = zip(_DONE, (terminations | truncations, terminations, truncations), strict=True)
-        flags = {name: self._tensor(array.copy())[:, None] for name, array in arrays}
+        """Entry -> role -> tensor to groups, with the flags of groups and root, and what the root alone has."""
+        ends = zip(_DONE, (terminations | truncations, terminations, truncations), strict=True)
+        flags = {name: x.to(self.device, copy=True)[:, None] for name, x in ends}
         out: dict[str, Any] = flags | {"outcome": self._outcome(info)}
         for group in self.group_map:
             shape = self._shape(group)
@@ -204,7 +201,7 @@ class SpiralEnv(EnvBase):
             content |= {name: flag[:, None].expand(*shape, 1).clone() for name, flag in flags.items()}
             out[group] = TensorDict(content, batch_size=shape, device=self.device)
         if self.return_state:
-            out["state"] = self._tensor(self.batch.state())
+            out["state"] = self.batch.state().to(self.device)
         return TensorDict(out, batch_size=self.batch_size, device=self.device)
 
     def close(self, *, raise_if_closed: bool = True) -> None:
