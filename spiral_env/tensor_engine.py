@@ -194,6 +194,8 @@ def engine_for(
     """The engine of a device."""
     if device.type == "cpu":
         return CpuEngine(world, num_envs, mode, realised, num_threads)
+    if num_threads != 1:
+        raise ValueError(f"num_threads must be 1 on a GPU, got {num_threads}")
     from spiral_env.cuda_engine import CudaEngine
 
     return CudaEngine(device, world, num_envs, mode, realised)

@@ -162,6 +162,8 @@ def test_a_missing_driver_an_unknown_device_and_a_missing_compiler_are_one_line(
     with pytest.raises(ValueError, match=r"^device must be cpu or cuda:0 to cuda:0, got 'cuda:3'$"):
         spiral_env.vector_env(device="cuda:3")
     assert tensor_engine.as_device("cuda:0") == torch.device("cuda", 0)
+    with pytest.raises(ValueError, match=r"^num_threads must be 1 on a GPU, got 2$"):
+        spiral_env.vector_env(device="cuda:0", num_threads=2)
     monkeypatch.setattr(_cuda, "_VERSION", "none")
     with pytest.raises(ImportError, match=r"^no module numba_cuda: a GPU needs pip install 'spiral-env\[cuda\]'$"):
         cuda.clear_rows.ptx([], (9, 0))

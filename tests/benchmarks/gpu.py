@@ -78,22 +78,32 @@ def simulator(device: str = "cuda", sizes: tuple[int, ...] = SIZES, months: int 
     """Env-months and agent-steps a second of ``step`` by batch size, and the memory it takes."""
     out: dict[str, Any] = {}
     for rows in sizes:
-        before = torch.cuda.memory_allocated() if device.startswith("cuda") else 0
-        env = spiral_env.vector_env("baseline-v1", rows, device=device)
-        drawn = [{r: torch.as_tensor(x, device=device) for r, x in levels(env, k).items()} for k in range(8)]
-        env.reset(seed=0)
-        if device.startswith("cuda"):
-            out[f"{rows}: KiB an ecosystem"] = (torch.cuda.memory_allocated() - before) / 1024 / rows
-        for _ in range(3):
-            env.step(drawn[0])
+        try:
+            out |= _rates(device, rows, months)
+        except ValueError as error:
+            out[f"{rows} ecosystems"] = f"refused: {error}"
+    return out
 
-        def play(env: Any = env, drawn: Any = drawn) -> None:
-            for month in range(months):
-                env.step(drawn[month % 8])
 
-        out[f"{rows}: env-months/s"] = rows * months / seconds(play, device)
-        out[f"{rows}: agent-steps/s"] = out[f"{rows}: env-months/s"] * env.num_agents
-        env.close()
+def _rates(device: str, rows: int, months: int) -> dict[str, Any]:
+    card = device.startswith("cuda")
+    before = torch.cuda.memory_allocated() if card else 0
+    env = spiral_env.vector_env("baseline-v1", rows, device=device)
+    out: dict[str, Any] = {}
+    if card:
+        out[f"{rows}: KiB an ecosystem"] = (torch.cuda.memory_allocated() - before) / 1024 / rows
+    drawn = [{r: torch.as_tensor(x, device=device) for r, x in levels(env, k).items()} for k in range(8)]
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(drawn[0])
+
+    def play() -> None:
+        for month in range(months):
+            env.step(drawn[month % 8])
+
+    out[f"{rows}: env-months/s"] = rows * months / seconds(play, device)
+    out[f"{rows}: agent-steps/s"] = out[f"{rows}: env-months/s"] * env.num_agents
+    env.close()
     return out
 
 
