@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from spiral_env.core._jit import kernel
 
-__all__ = ["affordable", "category", "interpolate"]
+__all__ = ["affordable", "affords", "category", "interpolate"]
+
+ROUNDING = 1e-9
+"""Share of a price that rounding may hide."""
 
 
 @kernel
@@ -19,6 +22,12 @@ def interpolate(table, effort):
     below = min(2.0 * effort, 1.0)
     above = max(2.0 * effort - 1.0, 0.0)
     return table[0] + (table[1] - table[0]) * below + (table[2] - table[1]) * above
+
+
+@kernel
+def affords(held, price):
+    """Whether money or hours suffice; what is equal but for rounding does, on any machine."""
+    return held >= price * (1.0 - ROUNDING)
 
 
 @kernel

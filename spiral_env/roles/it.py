@@ -7,7 +7,7 @@ from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, normal
 from spiral_env.core.state import LABELS
 from spiral_env.roles import _tables, public
-from spiral_env.roles._levers import affordable, category, interpolate
+from spiral_env.roles._levers import affordable, affords, category, interpolate
 from spiral_env.roles._tables import features, own_action, per, places, scales
 from spiral_env.roles.public import NOISE, TIERS, copy, remember
 
@@ -62,7 +62,7 @@ _POSTURE = tuple(getattr(LEVER, tier) for tier in TIERS)
 def _raise_posture(s, p, tier, mode, cost, money):
     """Set a tier's posture if the money pays for it; returns what all postures cost then, in k$."""
     raised = cost + (p.posture_cost[mode] - p.posture_cost[s.posture[tier]]) * p.size
-    if raised > money:
+    if not affords(money, raised):
         return cost
     s.posture[tier] = mode
     return raised

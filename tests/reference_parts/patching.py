@@ -59,7 +59,7 @@ def land(w, p, money: float) -> float:
     for v in sorted(queue, key=lambda v: urgency(w, v)):
         mode = posture(w, v)
         price = p.patch_cost[mode] * p.size
-        if hours < p.patch_hours[mode] or money < price:
+        if not suffices(hours, p.patch_hours[mode]) or not suffices(money, price):
             continue
         hours -= p.patch_hours[mode]
         money -= price
@@ -97,7 +97,7 @@ def isolate(w, p, money: float) -> None:
     waiting = [v for v in w.vulnerabilities if v.known and v.patch_month > w.month and posture(w, v) == NOW]
     for v in sorted(waiting, key=lambda v: (-math.floor(v.epss * FINE), v.uid)):
         tier = w.services.tier[v.service]
-        if money >= price and left[tier] >= 1.0:
+        if suffices(money, price) and left[tier] >= 1.0:
             left[tier] -= 1.0
             money -= price
             w.patching_cost += price

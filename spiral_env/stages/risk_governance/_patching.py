@@ -5,7 +5,7 @@ from __future__ import annotations
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, post
 from spiral_env.core.rng import Stream, stream_key, uniform, unit
-from spiral_env.roles._levers import interpolate
+from spiral_env.roles._levers import affords, interpolate
 from spiral_env.stages.resource_aggregation.cybersecurity import BIRTH_SHIFT, FAILED, ISOLATED, OPEN, PATCHED
 
 __all__ = ["plan_and_patch", "priority"]
@@ -101,13 +101,13 @@ def _land(s, p, money, scratch):
     least_hours = min(p.patch_hours[1], p.patch_hours[2])
     least_price = min(p.patch_cost[1], p.patch_cost[2]) * p.size
     _queue(s, p, tickets)
-    while hours >= least_hours and money >= least_price:
+    while affords(hours, least_hours) and affords(money, least_price):
         j = _call_next(tickets, s.num_open)
         if j < 0:
             break
         mode = s.posture[s.v_tier[j]]
         price = p.patch_cost[mode] * p.size
-        if hours >= p.patch_hours[mode] and money >= price:
+        if affords(hours, p.patch_hours[mode]) and affords(money, price):
             hours -= p.patch_hours[mode]
             money -= price
             s.patching_cost += price
@@ -163,7 +163,7 @@ def _isolate(s, p, money, scratch):
     left[:3] = p.isolation_count
     price = p.isolation_cost * p.size
     _unpatchable(s, tickets)
-    while money >= price and max(left[0], left[1], left[2]) >= 1.0:
+    while affords(money, price) and max(left[0], left[1], left[2]) >= 1.0:
         j = _call_next(tickets, s.num_open)
         if j < 0:
             break
