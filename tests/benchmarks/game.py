@@ -204,12 +204,16 @@ def planner(game: Game) -> dict[str, Any]:
 
 
 def algorithms(game: Game) -> dict[str, Any]:
-    """Linear and hidden policies by the evolution strategy, IPPO, MAPPO and with memory, at equal agent-steps."""
+    """The evolution strategy with a hidden layer and linear, IPPO, MAPPO and with memory, at equal agent-steps."""
     rows = {}
-    for kind in ("cooperative", "hidden", "ippo", "mappo", "gru"):
+    for kind in ("linear", "cooperative", "ippo", "mappo", "gru"):
         tables = game.tables(kind)
-        row = {"V": _spread(tables, VALUE), "H": _spread(tables, HEIGHT), "V against linear": game.change(tables)}
-        rows["linear evolution strategy" if kind == "cooperative" else kind] = row
+        row = {
+            "V": _spread(tables, VALUE),
+            "H": _spread(tables, HEIGHT),
+            "V against linear": game.change(tables, "linear"),
+        }
+        rows["hidden layer" if kind == "cooperative" else kind] = row
     return {"rows": rows, "agent_steps": game.runs.timesteps}
 
 
