@@ -22,8 +22,10 @@ from tests.benchmarks.marginal import Apart
 from tests.benchmarks.memory import _Views
 from tests.benchmarks.planner import Planning, planned
 from tests.benchmarks.report import Part
+from tests.benchmarks.runs import Run, Runs
 from tests.benchmarks.search import WIDTH, Found, score
 from tests.benchmarks.stepping import check_parity, opened, random_efforts
+from tests.benchmarks.switches import named
 from tests.benchmarks.teams import VALUE, Averaged, Frozen, Held, altered, play, team
 
 
@@ -168,3 +170,16 @@ def test_a_report_keeps_parts_that_were_measured_before(tmp_path: Path) -> None:
     assert "| row | 2.00 [1.00, 3.00] |" in text
     with pytest.raises(ValueError, match=r"--only must be of a, b, got 'c'"):
         reports.measured({"a": part, "b": part}, "c")
+
+
+def test_runs_of_another_length_and_switches_that_are_none_are_one_line(tmp_path: Path) -> None:
+    run = Run("cooperative", 0, load_scenario("small-v1"))
+    done = Runs(tmp_path, 1000, 1, {}).path(run)
+    done.mkdir(parents=True)
+    (done / "done.json").write_text('{"timesteps": 1000}')
+    assert Runs(tmp_path, 1000, 1, {}).trained([run]) == [done]
+    with pytest.raises(ValueError, match=r"has 1,000 agent-steps, not 2,000: name another --runs folder"):
+        Runs(tmp_path, 2000, 1, {}).trained([run])
+    assert [x.name for x in named("edge off")][-1] == "all edges"
+    with pytest.raises(ValueError, match="--retrain must name switches or groups, got 'edges'"):
+        named("edges")
