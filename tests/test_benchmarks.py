@@ -23,8 +23,10 @@ from tests.benchmarks.marginal import Apart
 from tests.benchmarks.memory import _Views
 from tests.benchmarks.planner import Planning, planned
 from tests.benchmarks.report import Part
+from tests.benchmarks.runs import Run, Runs
 from tests.benchmarks.search import WIDTH, Found, score
 from tests.benchmarks.stepping import check_parity, opened, random_efforts
+from tests.benchmarks.switches import named
 from tests.benchmarks.teams import VALUE, Averaged, Frozen, Held, altered, play, team
 
 
@@ -202,3 +204,16 @@ def test_effects_stand_in_the_rows_that_name_their_switch() -> None:
     assert told == head + "| a | b | `edge` | V -22 / -22; H -0.31 / -0.31 |\n| a | b | `other` | ? |\n"
     assert effects.filled(told, claims) == told
     assert effects.TABLE.search(effects.PAGE.read_text(encoding="utf-8"))
+
+
+def test_runs_of_another_length_and_switches_that_are_none_are_one_line(tmp_path: Path) -> None:
+    run = Run("cooperative", 0, load_scenario("small-v1"))
+    done = Runs(tmp_path, 1000, 1, {}).path(run)
+    done.mkdir(parents=True)
+    (done / "done.json").write_text('{"timesteps": 1000}')
+    assert Runs(tmp_path, 1000, 1, {}).trained([run]) == [done]
+    with pytest.raises(ValueError, match=r"has 1,000 agent-steps, not 2,000: name another --runs folder"):
+        Runs(tmp_path, 2000, 1, {}).trained([run])
+    assert [x.name for x in named("edge off")][-1] == "all edges"
+    with pytest.raises(ValueError, match="--retrain must name switches or groups, got 'edges'"):
+        named("edges")

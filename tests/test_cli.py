@@ -151,7 +151,7 @@ def test_a_role_is_explained() -> None:
 def test_hyperparameters_are_listed_with_all_that_is_said_of_them() -> None:
     told = json.loads(spiral("info", "--hyperparameters", "--json").out)
     assert list(told) == [x.name for x in fields(TrainConfig)]
-    assert told["num_envs"]["default_of"] == {"es": 1024}
+    assert told["num_envs"]["default_of"] == {"es": 128}
     lines = spiral("info", "--hyperparameters").out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == list(told)
     assert all(x["meaning"] in line and x["allowed"] in line for x, line in zip(told.values(), lines[2:], strict=True))

@@ -14,6 +14,7 @@ from spiral_env.simulator.engine import Engine
 from spiral_env.stages import spiral
 from spiral_env.stages.resource_aggregation.cybersecurity import PATCHED
 from spiral_env.stages.resource_aggregation.digital_commerce import pool_auc
+from spiral_env.stages.risk_governance._attack import meet
 from spiral_env.stages.risk_governance._patching import priority
 from spiral_env.stages.risk_governance.finance import constraint
 from spiral_env.stages.stock import stock
@@ -122,6 +123,13 @@ def test_investors_bring_deposits_with_the_partners_and_take_them_away_with_them
     assert (engine.states["deposits"] < before).all()
     assert flow[:, Account.TREASURY] == pytest.approx(engine.states["deposits"] - before)
     assert flow.sum(1) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_partners_ask_for_privacy_technology() -> None:
+    start = {"partners_privacy": 1.0, "start_partners": 0.3, "partners_churn": 0.0}
+    bare, protected = (lived({**start, "start_stock": stocks}).states["partners"] for stocks in (0.0, 1.0))
+    assert bare == pytest.approx(0.3)
+    assert (protected > 0.3).all()
 
 
 def test_strict_rules_earn_trust_while_they_are_kept() -> None:
@@ -247,6 +255,16 @@ def test_green_loans_to_greenwashers_earn_nothing() -> None:
     assert (s["green_income"][4:] == 0.0).all()
 
 
+def test_a_green_label_is_worth_what_is_true_of_it() -> None:
+    engine = opened(world(), range(1))
+    s = engine.states[0]
+    s.sme_green[:8] = [1, 1, 1, 1, 0, 0, 0, 0]
+    s.sme_esg[:8] = [0.9, 0.6, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1]
+    assert digital_commerce._label.py_func(s) == pytest.approx(0.5)
+    s.sme_esg[:4] = 0.9
+    assert digital_commerce._label.py_func(s) == pytest.approx(1.0)
+
+
 def test_weights_of_the_assets_never_exceed_the_book() -> None:
     for effort, weight in ((1.0, 0.25), (0.5, 0.25), (0.125, 0.125), (0.0, 0.0)):
         engine = lived(**{f"finance__asset_{k}": effort for k in range(1, 5)})
@@ -303,6 +321,23 @@ def test_triage_patches_first_what_it_ranks_by() -> None:
         assert np.argmax(means[name]) == k, means
 
 
+def test_building_modules_takes_hours_from_patching() -> None:
+    postures = {f"it__{tier}": 0.5 for tier in ("edge", "core", "internal")}
+    departments = {"finance__security_budget": 1.0, "business__maintenance_window": 0.5, "business__modules": 1.0}
+    free, busy = (lived({"integration_hours": hours}, **postures, **departments).states for hours in (0.0, 1e3))
+    assert free["patched"].sum() > 0
+    assert busy["patched"].sum() == 0
+
+
+def test_the_threat_that_counts_for_the_gate_is_what_postures_left_of_it() -> None:
+    engine = opened(world(), range(1))
+    s, p = engine.states[0], engine.params[0]
+    s.campaign, s.posture_factor[1] = 1, 0.4
+    for _ in range(120):
+        meet.py_func(s, p)
+    assert s.threat_met / s.threat_seen == pytest.approx([1.0, 0.4, 1.0], rel=1e-3)
+
+
 # -- members ----------------------------------------------------------------------------------------------------------
 
 
@@ -314,7 +349,7 @@ def _sold(engine: Engine, members: int, modules: float = 0.0) -> tuple[float, fl
     s.sme_green[:2] = 0
     s.sme_revenue[:2] = 100.0
     channel = digital_commerce._channel.py_func
-    return channel(s, p, 0, 1.0), channel(s, p, 1, 1.0)
+    return channel(s, p, 0, 1.0, 1.0), channel(s, p, 1, 1.0, 1.0)
 
 
 def test_tenants_disturb_each_other_where_modules_do_not_keep_them_apart() -> None:

@@ -143,10 +143,10 @@ def test_nothing_imports_the_folders_that_people_edit() -> None:
     assert [i for i in _project_imports() if i.module.split(".")[0] in {"agents", "train"}] == []
 
 
-def test_the_text_the_environment_draws_needs_core_alone() -> None:
+def test_the_text_the_environment_draws_needs_core_and_metrics_alone() -> None:
     drawn = [i for i in _project_imports() if i.part == "render" and i.file.stem in {"__init__", "text"}]
     parts = {_part(i.module) for i in drawn if i.module.startswith("spiral_env")}
-    assert parts <= {"core", "render"}
+    assert parts <= {"core", "metrics", "render"}
 
 
 def test_the_model_knows_no_framework() -> None:

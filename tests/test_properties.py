@@ -23,6 +23,8 @@ from spiral_env.stages.risk_governance import digital_commerce
 SMALL = [s for s in spiral_env.scenario_ids() if spiral_env.load_scenario(s).num_smes == 8]
 SWITCHES = [q.name for q in PARAMETERS if q.group == "switches"]
 seeds_of = st.integers(0, 2**40)
+LASTING = {"collapse_trust": 0.0, "collapse_cash": -1e7}
+"""Nothing collapses, so that random play goes on to the last month."""
 
 
 def branched(engine: Engine) -> Engine:
@@ -222,7 +224,7 @@ def born(state: np.ndarray) -> dict[int, tuple[float, ...]]:
 def test_switching_a_mechanism_off_leaves_the_draws_of_the_others_as_they_were(switch: str) -> None:
     seeds = range(6)
     # The attack surface ties the number of arrivals to modules; without it arrivals are a draw alone.
-    fixed = {"surface_modules": 0.0}
+    fixed = {"surface_modules": 0.0, **LASTING}
     on, off = (
         opened(world(max_cycles=600, **fixed), seeds),
         opened(world(max_cycles=600, **fixed, **{switch: 0.0}), seeds),
@@ -247,7 +249,7 @@ def test_switching_a_mechanism_off_leaves_the_draws_of_the_others_as_they_were(s
 
 def test_exogenous_draws_do_not_move_when_agents_act_otherwise() -> None:
     seeds = range(16)
-    acting, idle = played(world(), seeds, 30), opened(world(), seeds)
+    acting, idle = played(world(**LASTING), seeds, 30), opened(world(**LASTING), seeds)
     for _ in range(30):
         idle.step(np.zeros((16, idle.num_agents, MAX_LEVERS)))
     for name in ("market_return", "campaign", "stress", "volatility_index"):
@@ -352,11 +354,11 @@ def test_the_advantage_is_that_of_the_best_test_between_two_gaussians(rho: float
     assert digital_commerce.advantage(rho) == pytest.approx(exact, abs=1e-9)
 
 
-@given(seed=seeds_of, scenario=st.sampled_from(["small-v1", "strict-privacy-v1"]))
+@given(seed=seeds_of, cap=st.sampled_from([math.inf, 3.0]))
 @settings(max_examples=10)
-def test_the_account_is_the_sum_of_the_last_twelve_releases(seed: int, scenario: str) -> None:
+def test_the_account_is_the_sum_of_the_last_twelve_releases(seed: int, cap: float) -> None:
     seeds = range(seed, seed + 4)
-    engine = opened(world(scenario, 600), seeds)
+    engine = opened(world(max_cycles=600, epsilon_cap=cap, **LASTING), seeds)
     p = engine.params[0]
     log = math.log(1.0 / p["delta"])
     charged: list[np.ndarray] = []
@@ -367,5 +369,5 @@ def test_the_account_is_the_sum_of_the_last_twelve_releases(seed: int, scenario:
         rho = sum(charged[-12:])
         assert engine.states["rho12"] == pytest.approx(rho, rel=1e-6, abs=1e-12)
         assert engine.states["eps12"] == pytest.approx(rho + 2.0 * np.sqrt(rho * log), rel=1e-6, abs=1e-9)
-        assert (engine.states["eps12"] <= p["epsilon_cap"] * (1.0 + 1e-9)).all()
+        assert (engine.states["eps12"] <= cap * (1.0 + 1e-9)).all()
     assert PARAMS_DTYPE["delta"] == np.float64

@@ -136,7 +136,7 @@ def test_a_procedural_draw_does_not_move_when_another_range_is_added() -> None:
 
 
 def test_the_shock_arrives_in_its_month_and_size() -> None:
-    quiet, shocked = opened(world(), range(4)), opened(world("log4shell-v1"), range(4))
+    quiet, shocked = opened(world(), range(4)), opened(spiral_env.load_scenario("log4shell-v1").world(8), range(4))
     for month in range(12):
         efforts = keyed_efforts(range(4), month, quiet.num_agents)
         before = shocked.states["arrivals"] - quiet.states["arrivals"]

@@ -64,7 +64,7 @@ def test_make_vec_env_takes_the_id_and_its_rows_share_no_world() -> None:
 def test_the_rows_of_copies_share_no_world(make: Any) -> None:
     found = []
     for copy in range(2):
-        env = make(num_envs=16, max_cycles=2)
+        env = make("small-v1", num_envs=16, max_cycles=2)
         env.seed(5 + copy)
         env.reset()
         for _ in range(2):

@@ -27,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "300 were asked for; the nearest whole rollout ends the run" in done.err
     assert done.out.startswith(f"run stored in {folder} (220 agent-steps")
     assert "greedy policy, 4 held-out episodes: always the average firm; train longer" in done.out
-    assert f"next: spiral evaluate --compare status_quo --compare '{folder}'\n" in done.out
+    assert f"next: spiral evaluate --scenario small-v1 --compare status_quo --compare '{folder}'\n" in done.out
     assert f"spiral plot '{folder}'" in done.out
     return folder
 

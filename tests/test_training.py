@@ -68,7 +68,7 @@ def test_training_keeps_to_training_seeds(algo: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Engine, "reset", noted)
     values = {"scenario": "procedural-v1", "algo": algo, "seed": 1_500_000, "num_envs": 4, "num_steps": 40}
-    train(load_config(None, values | {"timesteps": 4 * 130 * 11, "minibatches": 2, "hidden": 8}), tmp_path)
+    train(load_config(None, values | {"timesteps": 4 * 130 * 35, "minibatches": 2, "hidden": 8}), tmp_path)
     assert len(set(opened)) >= 4
     assert all(0 <= seed < 1_000_000 for seed in opened)
 
@@ -125,7 +125,7 @@ def test_a_trained_checkpoint_plays_the_actions_of_the_networks_mode(policy: str
     trainer.close()
 
 
-def test_a_truncated_episode_is_valued_beyond_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_episode_is_valued_beyond_its_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
 
     from spiral_env.training.algorithms.sb3 import Sb3Trainer, _Group
@@ -133,7 +133,10 @@ def test_a_truncated_episode_is_valued_beyond_its_end(monkeypatch: pytest.Monkey
     constant = 1000.0
     monkeypatch.setattr(_Group, "values", lambda self, rows: torch.full((len(rows), 1), constant))
     monkeypatch.setattr(_Group, "scaled", lambda self, rewards, done, gamma: np.zeros(len(rewards), np.float32))
-    trainer = Sb3Trainer(replace(TINY, num_steps=61, minibatches=1))
+    lasting = "[params]\ncollapse_trust = 0.0\ncollapse_cash = -1e7\n"
+    (tmp_path / "lasting.toml").write_text(f'extends = "small-v1"\nid = "lasting-v1"\ntitle = "Lasting"\n{lasting}')
+    scenario = str(tmp_path / "lasting.toml")
+    trainer = Sb3Trainer(replace(TINY, scenario=scenario, num_steps=61, minibatches=1))
     trainer._collect()
     rewards = trainer.groups["shared"].model.rollout_buffer.rewards
     assert np.allclose(rewards[59], constant * TINY.gamma)

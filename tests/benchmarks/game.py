@@ -204,12 +204,16 @@ def planner(game: Game) -> dict[str, Any]:
 
 
 def algorithms(game: Game) -> dict[str, Any]:
-    """Linear and hidden policies by the evolution strategy, IPPO, MAPPO and with memory, at equal agent-steps."""
+    """The evolution strategy with a hidden layer and linear, IPPO, MAPPO and with memory, at equal agent-steps."""
     rows = {}
-    for kind in ("cooperative", "hidden", "ippo", "mappo", "gru"):
+    for kind in ("linear", "cooperative", "ippo", "mappo", "gru"):
         tables = game.tables(kind)
-        row = {"V": _spread(tables, VALUE), "H": _spread(tables, HEIGHT), "V against linear": game.change(tables)}
-        rows["linear evolution strategy" if kind == "cooperative" else kind] = row
+        row = {
+            "V": _spread(tables, VALUE),
+            "H": _spread(tables, HEIGHT),
+            "V against linear": game.change(tables, "linear"),
+        }
+        rows["hidden layer" if kind == "cooperative" else kind] = row
     return {"rows": rows, "agent_steps": game.runs.timesteps}
 
 
@@ -262,11 +266,20 @@ def table(figures: dict[str, Any]) -> tuple[Row, list[Row]]:
     rows = figures["rows"]
     columns = list(next(iter(rows.values())))
     notes: list[Row] = [
-        [f"*{name}*", value if isinstance(value, list) and len(value) == 3 else str(value)] + [""] * (len(columns) - 1)
+        [f"*{name}*", _noted(value), *[""] * (len(columns) - 1)]
         for name, value in figures.items()
         if name not in ("rows", "efforts")
     ]
     return ["", *columns], [[name, *x.values()] for name, x in rows.items()] + notes
+
+
+def _noted(value: Any) -> object:
+    """Names and settings as text; figures and intervals as they are."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {x}" for name, x in value.items())
+    if isinstance(value, list) and all(isinstance(x, str) for x in value):
+        return ", ".join(value) or "none"
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 PARTS: dict[str, Part] = {

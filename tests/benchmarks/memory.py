@@ -70,14 +70,12 @@ class _Batch:
 class _StackedEs(EsTrainer):
     """The evolution strategy of the package on views with memories."""
 
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__(config)
-        self.env = _Batch(self.env)  # type: ignore[assignment]
-        self.species = {role: self._species(role, 1) for role in ROLES}
+    def _new_batch(self, **options: Any) -> Any:
+        return _Batch(super()._new_batch(**options))
 
 
 class Remembering:
-    """The linear policy of a role that was trained with memories."""
+    """The policy of a role that was trained with memories."""
 
     name = "remembering"
 
@@ -86,7 +84,8 @@ class Remembering:
         self._role, self._views = role, _Views()
         mine = {k.removeprefix(f"{role}."): x for k, x in tensors.items() if k.startswith(f"{role}.")}
         self._mean, self._std = mine["mean"], mine["std"]
-        self._weight, self._bias = mine["head.weight"], mine["head.bias"]
+        names = [*(f"layer{k}" for k in range(len(mine) // 2 - 2)), "head"]
+        self._layers = [(mine[f"{name}.weight"].T, mine[f"{name}.bias"]) for name in names]
 
     def reset(self, keys: np.ndarray) -> None:
         """Forget what was seen."""
@@ -95,12 +94,15 @@ class Remembering:
     def act(self, observation: np.ndarray) -> np.ndarray:
         """The likeliest of three efforts a lever."""
         x = np.clip((self._views.seen(observation) - self._mean) / self._std, -10.0, 10.0)
-        logits = (x @ self._weight.T + self._bias).reshape(*x.shape[:-1], NUM_LEVERS[self._role], -1)
-        return logits.argmax(-1) / 2.0
+        for weight, bias in self._layers[:-1]:
+            x = np.tanh(x @ weight + bias)
+        weight, bias = self._layers[-1]
+        logits = x @ weight + bias
+        return logits.reshape(*x.shape[:-1], NUM_LEVERS[self._role], -1).argmax(-1) / 2.0
 
 
 def trained_with_memory(config: TrainConfig, file: Path) -> dict[str, Policy]:
-    """A cooperative team of linear policies on views with memories; trained once, then read from ``file``."""
+    """A cooperative team on views with memories; trained once, then read from ``file``."""
     if not file.exists():
         trainer = _StackedEs(config)
         while not config.is_finished(trainer.agent_steps):

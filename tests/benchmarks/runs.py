@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "cooperative": ("es", {"reward_mode": "cooperative"}),
     "selfish": ("es", {"reward_mode": "selfish"}),
     "mixed": ("es", {"reward_mode": "mixed"}),
-    "hidden": ("es", {"reward_mode": "cooperative", "layers": 1, "hidden": 16}),
+    "linear": ("es", {"reward_mode": "cooperative", "layers": 0, "es_sigma": 0.3, "learning_rate": 0.15}),
     "ippo": ("ippo", {"reward_mode": "cooperative"}),
     "mappo": ("mappo", {"reward_mode": "cooperative"}),
     "gru": ("ippo", {"reward_mode": "cooperative", "recurrent": "it,business,finance,sme"}),

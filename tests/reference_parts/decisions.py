@@ -73,6 +73,11 @@ def decide_it(w, p, action) -> None:
     w.ledger.pay("security_spending", "security", "world", w.it_cost)
 
 
+def suffices(held: float, price: float) -> bool:
+    """Money or hours that are equal to a price but for rounding pay it."""
+    return held >= price * (1.0 - 1e-9)
+
+
 def take_postures(w, p, wishes: list[int], most: float) -> float:
     """First ``batch`` wherever anything is wished, then ``now``, as far as the money goes; returns the fixed cost."""
     price = [cost * p.size for cost in p.posture_cost]
@@ -81,7 +86,7 @@ def take_postures(w, p, wishes: list[int], most: float) -> float:
     for step in (BATCH, NOW):
         for tier, wish in enumerate(wishes):
             more = price[step] - price[w.posture[tier]]
-            if wish >= step and fixed + more <= most:
+            if wish >= step and suffices(most, fixed + more):
                 w.posture[tier] = step
                 fixed += more
     return fixed

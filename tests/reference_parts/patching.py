@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from reference_parts.decisions import BATCH, NOW, lever
+from reference_parts.decisions import BATCH, NOW, lever, suffices
 from reference_parts.draws import Stream
 from reference_parts.vulnerabilities import FINE
 

@@ -177,7 +177,7 @@ class TrainConfig:
 DEVICE_DEFAULTS: dict[str, Any] = {"num_steps": 20, "timesteps": 1_000_000_000}
 """What differs where all is on a CUDA device, beside ``num_envs``: short rollouts of many ecosystems."""
 ALGO_DEFAULTS: dict[str, dict[str, Any]] = {
-    "es": {"num_envs": 1024, "layers": 0, "learning_rate": 0.08, "timesteps": 100_000_000},
+    "es": {"num_envs": 128, "layers": 1, "hidden": 16, "learning_rate": 0.08, "timesteps": 100_000_000},
 }
 """What differs from the dataclass's defaults for one algorithm."""
 
