@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spiral_env.core.state import LABELS
 from spiral_env.policy import check_role
 from spiral_env.roles import FEATURES, LEVERS
 from spiral_env.roles.finance import ASSETS
@@ -47,7 +48,7 @@ class Scripted:
             fresh = see[f"posture_months_{tier}"] < 2.5
             worth = tier != "internal"
             efforts[tier] = np.where((see[f"alert_{tier}"] > 0.5) & fresh & worth, 1.0, 0.5)
-        maturity = sum(see[f"maturity_{tool}"] for tool in ("sast", "dast", "sca", "iast")) / 4.0
+        maturity = np.mean([see[f"maturity_{tool}"] for tool in LABELS["tools"]], axis=0)
         efforts["scanning"] = _held(maturity, see["level"], 0.3)
         efforts["triage"] = np.full_like(see["R"], 0.5)
         return efforts

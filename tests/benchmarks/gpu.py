@@ -36,7 +36,7 @@ def parity(device: str = "cuda", worlds: tuple[str, ...] = WORLDS, rows: int = 2
     """The same seeds and actions on both: the largest difference of rewards over the largest reward, unequal counts."""
     out: dict[str, Any] = {}
     for world in worlds:
-        there = spiral_env.vector_env(world, rows, autoreset_mode="disabled", device=device)
+        there: Any = spiral_env.vector_env(world, rows, autoreset_mode="disabled", device=device)
         here = spiral_env.vector_env(world, rows, autoreset_mode="disabled")
         seen, _ = there.reset(seed=0)
         expected, _ = here.reset(seed=0)
@@ -65,7 +65,7 @@ def determinism(device: str = "cuda", rows: int = 4_096, months: int = 130) -> d
     """Whether two runs of a batch, episodes that reopen in them, give the same bits."""
     states = []
     for _ in range(2):
-        env = spiral_env.vector_env("procedural-v1", rows, split="train", device=device)
+        env: Any = spiral_env.vector_env("procedural-v1", rows, split="train", device=device)
         env.reset(seed=0)
         for month in range(months):
             env.step({r: torch.as_tensor(x, device=device) for r, x in levels(env, month % 4).items()})
@@ -88,7 +88,7 @@ def simulator(device: str = "cuda", sizes: tuple[int, ...] = SIZES, months: int 
 def _rates(device: str, rows: int, months: int) -> dict[str, Any]:
     card = device.startswith("cuda")
     before = torch.cuda.memory_allocated() if card else 0
-    env = spiral_env.vector_env("baseline-v1", rows, device=device)
+    env: Any = spiral_env.vector_env("baseline-v1", rows, device=device)
     out: dict[str, Any] = {}
     if card:
         out[f"{rows}: KiB an ecosystem"] = (torch.cuda.memory_allocated() - before) / 1024 / rows

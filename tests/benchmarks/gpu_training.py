@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,12 @@ def _shares(trainer: Any, device: torch.device) -> dict[str, float]:
         month()
     if config.algo == "es":
         env.restore(seen)
-    parts = {"simulator": _seconds(lambda: [month() for _ in range(months)], device)}
+
+    def play() -> None:
+        for _ in range(months):
+            month()
+
+    parts = {"simulator": _seconds(play, device)}
     env.restore(seen)
     if config.algo == "es":
         whole = _seconds(trainer.iterate, device)
@@ -149,7 +155,7 @@ def soundness(device: str = "cuda", envs: int = 256, iterations: int = 3) -> dic
                 trainer.iterate()
             learned.append(np.concatenate([x.ravel() for x in trainer.policy()[0].values()]))
             trainer.close()
-        out[f"{algo}: two runs of a seed are equal bit for bit"] = bool(np.array_equal(*learned[:2]))
+        out[f"{algo}: two runs of a seed are equal bit for bit"] = np.array_equal(learned[0], learned[1])
         out[f"{algo}: largest change by CUDA graphs"] = float(np.abs(learned[0] - learned[2]).max())
     return out
 
@@ -180,9 +186,8 @@ def gradient_steps(
     out: dict[str, Any] = {}
     for name, gradient in kinds.items():
         start = time.perf_counter()
-        write = Captured(
-            lambda x=gradient: x.write(batch, index, 1.0 / rows, moving), trainer.device, trainer._generator
-        )
+        step = partial(gradient.write, batch, index, 1.0 / rows, moving)
+        write = Captured(step, trainer.device, trainer._generator)
         for _ in range(3):
             write()
         _wait(trainer.device)
