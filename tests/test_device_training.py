@@ -36,6 +36,9 @@ from spiral_env.training.runs.run import run
 from tests.command_line import refused
 from tests.test_ppo import SMALL
 
+SAFE = "zero-threat-v1"
+"""A world in which no ecosystem falls under random play."""
+
 ROOT = Path(__file__).resolve().parent.parent
 DEVICES = ["cpu", *(["cuda:0"] if torch.cuda.is_available() else [])]
 CRITICS = {"ippo": LocalCritic, "mappo": CentralCritic}
@@ -127,7 +130,7 @@ def test_a_gradient_step_on_a_device_is_that_of_a_cpu(algo: str) -> None:
 
 
 def test_the_device_values_what_lies_beyond_a_cut_and_nothing_beyond_a_fall(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = _trainer(replace(SMALL, num_steps=70))
+    trainer = _trainer(replace(SMALL, scenario=SAFE, num_steps=70))
     player = trainer.player
     player.collect()
     assert player.truncated[59].any()
@@ -146,7 +149,7 @@ def test_the_device_values_what_lies_beyond_a_cut_and_nothing_beyond_a_fall(monk
 
 
 def test_what_a_cut_row_saw_last_is_kept_until_it_is_valued() -> None:
-    trainer = _trainer(replace(SMALL, num_steps=130))
+    trainer = _trainer(replace(SMALL, scenario=SAFE, num_steps=130))
     player, last = trainer.player, []
     reopen = trainer.env.reopen
 

@@ -47,8 +47,10 @@ def test_the_first_training_visibly_learns(tmp_path: Path) -> None:
     from spiral_env.roles import ROLES
     from spiral_env.training import load_config, train
 
-    (steps,) = re.findall(r"spiral train --out results/runs/short --timesteps (\d+)", TEXT)
-    run = train(load_config(None, {"timesteps": int(steps), "max_seconds": 3600.0}), tmp_path / "run")
+    command = r"spiral train --algo (\w+) --reward-mode (\w+) --out results/runs/short --timesteps (\d+)"
+    ((algo, mode, steps),) = re.findall(command, TEXT)
+    given = {"algo": algo, "reward_mode": mode, "timesteps": int(steps), "max_seconds": 3600.0}
+    run = train(load_config(None, given), tmp_path / "run")
     teams = [{role: load_policy(spec, role) for role in ROLES} for spec in ("status_quo", str(run))]
     average, trained = (run_episodes("baseline-v1", team, 100).metrics["ecosystem_value"] for team in teams)
     assert mean_interval(trained).low > mean_interval(average).high

@@ -438,7 +438,7 @@ _SPIRAL = _group(
     ("need_stock_step", 0.06, "1 a level", 0.0, 0.5, _ASSUMED),
     ("need_clip", 1.5, "1", 1.0, 10.0, _ASSUMED),
     ("appetite", 60.0, "k$ a month at 8 SMEs", 0.1, 1e6, "solved: average firm starts at R of .9"),
-    ("appetite_members", 0.4, "share of the appetite", 0.0, 1.0, "assumed: risk is accepted for what is at stake"),
+    ("appetite_members", 0.4, "share of the appetite", 0.0, 0.95, "assumed: risk is accepted for what is at stake"),
     ("risk_months", 6.0, "months", 1.0, 60.0, _ASSUMED),
     ("start_risk", 0.9, "R", 0.0, 10.0, "assumed: R at the opening, which appetite is solved for"),
     ("gate_risk", 0.5, "R", 0.0, 10.0, _ASSUMED),

@@ -56,7 +56,8 @@ def _read(name: str) -> dict[str, Any]:
     if name in scenario_ids():
         return parse_toml(read_own(f"{name}.toml"), f"scenario {name}")
     if not name.endswith(".toml"):
-        raise ValueError(f"scenario must be a .toml file or one of {', '.join(scenario_ids())}, got {shown(name, 40)}")
+        ids = " ".join(scenario_ids())
+        raise ValueError(f"scenario must be a .toml file or one of {ids}, got {shown(name, 40)}")
     return parse_toml(read_file(name, MAX_BYTES, "scenario"), f"scenario {_named(name)}")
 
 

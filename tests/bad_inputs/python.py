@@ -153,7 +153,7 @@ def benches() -> dict[str, Bench]:
     single = SingleRoleEnv(action_mode="continuous")
     numbered = SingleRoleEnv(action_mode="discrete")
     rows = SingleRoleVectorEnv(num_envs=2)
-    tuples = TupleEnv()
+    tuples = TupleEnv("small-v1")
     made = {
         "parallel_env": Bench(
             parallel, {a: np.ones_like(x.nvec) for a, x in parallel.action_spaces.items()}, parallel.engine
@@ -221,7 +221,7 @@ def steps() -> Iterator[Case]:
 def names() -> Iterator[Case]:
     """Agents there are not."""
     env = benches()["parallel_env"].env
-    for agent in ("it", "sme_8", "", None, 5, [], {}, "x" * 5000, Unprintable()):
+    for agent in ("it", "sme_99", "", None, 5, [], {}, "x" * 5000, Unprintable()):
         yield Case(f"action_space({_shown(agent)})", partial(env.action_space, agent), "agent")
         yield Case(f"observation_space({_shown(agent)})", partial(env.observation_space, agent), "agent")
 
