@@ -268,7 +268,7 @@ WORLDS: dict[str, tuple[Any, ...]] = {
             {"spill": "1"},
         ),
         *({"spill": None}, {"spill": [0.1]}, {"spill": 1j}, {"spill": 10**5000}, {"loss_share": 0.3}, {"attacks": 0.5}),
-        *({"loss_share": [0.5, 0.5, 0.5]}, {"num_services": 4.5}, {"fraud_base": 0.0}, {"spill": np.array([0.1, 0.2])}),
+        *({"loss_share": [0.5, 0.5, 0.5]}, {"num_services": 4.5}, {"fraud_base": 1.5}, {"spill": np.array([0.1, 0.2])}),
     ),
     "ranges": (
         *(None, 5, [], {"spil": [0, 1]}, {"spill": 0.1}, {"spill": [0.1]}, {"spill": [0.2, 0.1]}, {"spill": [0, NAN]}),
