@@ -18,6 +18,7 @@ import numpy as np
 
 import spiral_env
 from spiral_env.files import write_atomically
+from spiral_env.roles import ROLES
 from spiral_env.scenarios.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS
 from spiral_env.simulator.engine import Engine
 
@@ -91,6 +92,15 @@ def replay(seed: int, actions: Sequence[Any], episode: int = 0, **options: Any) 
         _, paid, *_ = env.step(joint)
         rewards.append([paid[agent] for agent in env.possible_agents])
     return np.array(rewards)
+
+
+def chosen(months: Any) -> list[list[np.ndarray]]:
+    """Of each month ``[T]`` of a tensor dictionary with a group a role the action of every agent, in their order.
+
+    Roles may differ in their numbers of levers.
+    """
+    blocks = [months[role, "action"].numpy() for role in ROLES]
+    return [[action for block in month for action in block] for month in zip(*blocks, strict=True)]
 
 
 def episodes(done: Any) -> list[slice]:

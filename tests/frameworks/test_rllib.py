@@ -71,9 +71,9 @@ def _paid(episode: Any) -> np.ndarray:
     return np.array([episode.agent_episodes[agent].get_rewards() for agent in AGENTS]).T
 
 
-def _done(episode: Any) -> np.ndarray:
-    """Actions ``[T, A, L]``."""
-    return np.array([episode.agent_episodes[agent].get_actions() for agent in AGENTS]).swapaxes(0, 1)
+def _done(episode: Any) -> list[tuple[Any, ...]]:
+    """Of each month the action of every agent; roles may differ in their numbers of levers."""
+    return list(zip(*(episode.agent_episodes[agent].get_actions() for agent in AGENTS), strict=True))
 
 
 def _seen(episode: Any, agent: str) -> np.ndarray:

@@ -17,6 +17,7 @@ import spiral_env
 from frameworks.checks import (
     Record,
     all_distinct,
+    chosen,
     episodes,
     learned_then_judged,
     replay,
@@ -57,12 +58,6 @@ def _policy(env: EnvBase) -> TensorDictSequential:
 def _paid(months: TensorDictBase) -> np.ndarray:
     """Rewards of all groups, ``[..., T, agents]``."""
     return torch.cat([months["next", role, "reward"] for role in ROLES], dim=months.batch_dims).numpy()[..., 0]
-
-
-def _chosen(months: TensorDictBase) -> list[list[np.ndarray]]:
-    """Of each month ``[T]`` the action of every agent; roles may differ in their numbers of levers."""
-    blocks = [months[role, "action"].numpy() for role in ROLES]
-    return [[action for block in month for action in block] for month in zip(*blocks, strict=True)]
 
 
 def test_the_example_trains(record: Record) -> None:
@@ -113,7 +108,7 @@ def test_rewards_equal_ours_over_two_episodes_of_two_ecosystems(mode: str, recor
         assert len(ended) >= 2
         for episode, part in enumerate(ended):
             seed = row_seeds(7, 2, "train")[ecosystem]
-            ours = replay(seed, _chosen(months[ecosystem, part]), episode, action_mode=mode, split="train")
+            ours = replay(seed, chosen(months[ecosystem, part]), episode, action_mode=mode, split="train")
             record.same_returns(rewards[ecosystem, part], ours)
 
 
@@ -122,7 +117,7 @@ def test_rewards_of_the_pettingzoo_wrapper_equal_ours(record: Record) -> None:
     env.set_seed(7)
     months = env.rollout(1000)
     # Seeding is a reset of its own, so the rollout is the second episode.
-    ours = replay(7, _chosen(months), episode=1)
+    ours = replay(7, chosen(months), episode=1)
     record.same_returns(_paid(months), ours)
 
 
@@ -181,7 +176,7 @@ def test_a_default_gaussian_policy_plays_and_is_clipped_to_the_bounds() -> None:
     env = SpiralEnv("small-v1", num_envs=2, action_mode="continuous", seed=3)
     with torch.no_grad(), set_exploration_type(ExplorationType.RANDOM):
         months = env.rollout(20, _gaussian(env))
-    actions = _chosen(months[0])
+    actions = chosen(months[0])
     assert min(x.min() for month in actions for x in month) < 0.0
     assert max(x.max() for month in actions for x in month) > 1.0
     assert not env.action_spec.is_in(months.select(*env.action_keys)[:, 0])
