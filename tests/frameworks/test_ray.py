@@ -89,7 +89,7 @@ def test_weights_move_and_runners_pay_what_the_plain_environment_pays(
     starts = row_seeds(seed, len(episodes), "train")
     for start, episode in zip(starts, episodes, strict=True):
         paid = np.array([episode.agent_episodes[agent].get_rewards() for agent in AGENTS]).T
-        done = np.array([episode.agent_episodes[agent].get_actions() for agent in AGENTS]).swapaxes(0, 1)
+        done = list(zip(*(episode.agent_episodes[agent].get_actions() for agent in AGENTS), strict=True))
         record.same_returns(paid, replay(start, done, episode=1, split="train"))
     trainer.close()
 
