@@ -39,7 +39,7 @@ def test_the_example_trains_and_a_row_is_paid_what_our_environment_pays(record: 
     envs = gymnasium.make_vec(ID, scenario="small-v1", num_envs=3, vectorization_mode="vector_entry_point")
     acted, paid = _play(envs, ran.names["policy"], 30, seed=5)
     others = [STATUS_QUO[role] for role in ("business", "finance", *["sme"] * 8)]
-    joint = [np.array([month[1] / 2.0, *others]) for month in acted]
+    joint = [[month[1] / 2.0, *others] for month in acted]
     record.same_returns(paid[:, 1:2], replay(6, joint, action_mode="continuous")[:, :1])
 
 
