@@ -11,7 +11,7 @@ from spiral_env.roles._levers import affordable, interpolate
 from spiral_env.roles._tables import default, features, graded, own_action, per, places, scales
 from spiral_env.roles.public import NOISE, copy, remember
 
-__all__ = ["FEATURES", "LEVERS", "WRITES", "decide", "observe", "release_budget", "reward"]
+__all__ = ["FEATURES", "LEVERS", "NUM_ASSETS", "WRITES", "decide", "observe", "release_budget", "reward"]
 
 WRITES = "roles.finance"
 ASSETS = LABELS["assets"]

@@ -6,11 +6,12 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account
-from spiral_env.stages.stock import AGGREGATION, GOVERNANCE, VALUE
 
 __all__ = ["WRITES", "appetite", "need_trust", "power_mean", "turn"]
 
 WRITES = "spiral"
+AGGREGATION, GOVERNANCE, VALUE = 0, 1, 2
+"""What ``stage`` says."""
 
 
 @kernel

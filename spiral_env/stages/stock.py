@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from spiral_env.core._jit import kernel
 
-__all__ = ["AGGREGATION", "GOVERNANCE", "VALUE", "stock"]
-
-AGGREGATION, GOVERNANCE, VALUE = 0, 1, 2
+__all__ = ["stock"]
 
 
 @kernel

@@ -6,12 +6,10 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.rng import Stream, normal, uniform
-from spiral_env.core.state import LABELS
+from spiral_env.roles.finance import NUM_ASSETS
 from spiral_env.roles.public import NOISE
 
-__all__ = ["NUM_ASSETS", "hold", "move", "open_market"]
-
-NUM_ASSETS = len(LABELS["assets"])
+__all__ = ["hold", "move", "open_market"]
 
 
 @kernel

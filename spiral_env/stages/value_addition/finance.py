@@ -5,7 +5,7 @@ from __future__ import annotations
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post, post_sme
 from spiral_env.roles._levers import interpolate
-from spiral_env.stages.risk_governance._market import NUM_ASSETS
+from spiral_env.roles.finance import NUM_ASSETS
 from spiral_env.stages.value_addition._green import truly_green
 
 __all__ = ["WRITES", "add_value"]
