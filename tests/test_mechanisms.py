@@ -10,6 +10,7 @@ from episodes import keyed_efforts, opened, world
 
 from spiral_env.core.ledger import Account, Purpose
 from spiral_env.roles import LEVERS, MAX_LEVERS
+from spiral_env.roles._levers import affords
 from spiral_env.simulator.engine import Engine
 from spiral_env.stages import spiral
 from spiral_env.stages.resource_aggregation.cybersecurity import PATCHED
@@ -373,3 +374,9 @@ def test_a_subsidy_refunds_the_fee_and_the_costs_of_taking_part() -> None:
     assert half["sme_asked"][:, :8] == pytest.approx(full["sme_asked"][:, :8])
     refund = half["month_flow"][:, Purpose.SUBSIDY, Account.SMES]
     assert refund == pytest.approx(half["sme_cost"][:, :8].sum(1))
+
+
+def test_what_is_equal_but_for_rounding_pays_a_price() -> None:
+    assert affords(0.3, 0.1 + 0.2), "0.1 + 0.2 is the float above 0.3"
+    assert affords(0.4, 0.3)
+    assert not affords(0.3 - 1e-8, 0.3)
