@@ -266,7 +266,7 @@ def test_a_traceback_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_fault_of_ours_is_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["spiral_env.commands.info"], "_role_info", lambda *_: [][0])
+    monkeypatch.setattr("spiral_env.commands.info._role_info", lambda *_: [][0])
     with pytest.raises(IndexError):
         spiral("info", "--role", "it")
 

@@ -40,6 +40,32 @@ print([x for x in {(*HEAVY, *(["pydantic"] if arguments == "--help" else []))} i
     assert _run(start=[sys.executable, "-c", program]).stdout.splitlines()[-1] == b"[]"
 
 
+def test_a_command_loads_no_other_command() -> None:
+    program = """
+import sys
+from spiral_env.commands import COMMANDS, app
+from spiral_env.commands._errors import exit_code
+exit_code(app, ["info", "--help"])
+print([x for x in COMMANDS if f"spiral_env.commands.{x.replace('-', '_')}" in sys.modules])
+"""
+    assert _run(start=[sys.executable, "-c", program]).stdout.splitlines()[-1] == b"['info']"
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
+@pytest.mark.parametrize("start", [SCRIPT, MODULE], ids=["script", "module"])
+def test_help_takes_less_than_0_3_s_beyond_a_bare_python(start: list[str]) -> None:
+    """Processor time, best of three each: what waits for a busy machine is not the command's."""
+
+    def seconds(command: list[str]) -> float:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        _, process.returncode, used = os.wait4(process.pid, 0)
+        assert process.returncode == 0
+        return used.ru_utime + used.ru_stime
+
+    bare = min(seconds([sys.executable, "-c", "pass"]) for _ in range(3))
+    assert min(seconds([*start, "--help"]) for _ in range(3)) - bare < 0.3
+
+
 @pytest.mark.parametrize("arguments", ["--help", "scenarios list"])
 def test_a_reader_that_leaves_ends_the_command_quietly(arguments: str) -> None:
     reading, writing = os.pipe()

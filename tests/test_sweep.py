@@ -353,7 +353,7 @@ def test_a_study_that_cannot_be_used_is_one_line(
 
 @pytest.mark.parametrize("option", ["--set", "--set-range"])
 def test_what_is_said_twice_is_refused(tmp_path: Path, option: str) -> None:
-    from spiral_env.commands import sweep as command
+    from spiral_env.commands.sweep import sweep as command
 
     words = {"--set": ("set_", "gamma=0.9"), "--set-range": ("set_range", "gamma=0.9:0.99")}
     name, text = words[option]

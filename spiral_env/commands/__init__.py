@@ -8,23 +8,31 @@ import typer
 
 from spiral_env import __version__
 from spiral_env.commands._errors import exit_code
-from spiral_env.commands._headings import Headings
-from spiral_env.commands.bench import bench
-from spiral_env.commands.calibrate import calibrate
-from spiral_env.commands.evaluate import evaluate
-from spiral_env.commands.game import game
-from spiral_env.commands.info import info
-from spiral_env.commands.plot import plot
-from spiral_env.commands.rollout import rollout
-from spiral_env.commands.scenarios import scenarios_app
-from spiral_env.commands.sweep import sweep
-from spiral_env.commands.train import train
+from spiral_env.commands._lazy import LazyCommands
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app", "main"]
+
+COMMANDS = {
+    "info": "Worlds",
+    "scenarios": "Worlds",
+    "rollout": "Worlds",
+    "train": "Learning",
+    "sweep": "Learning",
+    "plot": "Learning",
+    "evaluate": "Comparing",
+    "game": "Comparing",
+    "calibrate": "Checking",
+    "bench": "Checking",
+}
+"""Every command and the heading of help under which it stands.
+
+``name-of-it`` is loaded, when it is asked for, from ``name_of_it.py`` of this package: the function ``name_of_it``, or
+a ``typer.Typer`` of that name with commands of its own.
+"""
 
 # No markup in help: what is written in brackets is shown, and rich need not be loaded.
 app = typer.Typer(
-    cls=Headings,
+    cls=LazyCommands.of(__name__, COMMANDS),
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -45,17 +53,6 @@ def _spiral(
     ] = False,
 ) -> None:
     pass
-
-
-app.add_typer(scenarios_app, name="scenarios", rich_help_panel="Worlds")
-for _heading, _commands in {
-    "Worlds": (info, rollout),
-    "Learning": (train, sweep, plot),
-    "Comparing": (evaluate, game),
-    "Checking": (calibrate, bench),
-}.items():
-    for _command in _commands:
-        app.command(rich_help_panel=_heading)(_command)
 
 
 def main() -> None:

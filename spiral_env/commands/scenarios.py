@@ -11,11 +11,11 @@ from spiral_env.commands._options import AsJson
 from spiral_env.commands._output import emit
 from spiral_env.text import Table
 
-scenarios_app = typer.Typer(cls=Headings, rich_markup_mode=None, help="List, show and validate worlds.")
+scenarios = typer.Typer(cls=Headings, rich_markup_mode=None, help="List, show and validate worlds.")
 
 
-@scenarios_app.command("list")
-def scenarios_list(as_json: AsJson = False) -> None:
+@scenarios.command("list")
+def _list(as_json: AsJson = False) -> None:
     """Every scenario of the package."""
     from spiral_env.scenarios import load_scenario, scenario_ids
 
@@ -27,10 +27,8 @@ def scenarios_list(as_json: AsJson = False) -> None:
     emit(as_json, {name: {key: getattr(s, key) for key in about} for name, s in rows.items()}, table)
 
 
-@scenarios_app.command("show")
-def scenarios_show(
-    scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.")], as_json: AsJson = False
-) -> None:
+@scenarios.command("show")
+def _show(scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.")], as_json: AsJson = False) -> None:
     """Every number in force, with unit, range, meaning and source, and whether the scenario sets it itself."""
     from spiral_env.core.params import PARAMETERS
     from spiral_env.scenarios import load_scenario
@@ -50,8 +48,8 @@ def scenarios_show(
     emit(as_json, data, table)
 
 
-@scenarios_app.command("validate")
-def scenarios_validate(
+@scenarios.command("validate")
+def _validate(
     files: Annotated[list[str], typer.Argument(help="Scenario ids or TOML files.")], as_json: AsJson = False
 ) -> None:
     """Check scenario files; exit 2 with one line at the first fault."""
