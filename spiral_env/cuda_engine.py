@@ -89,6 +89,7 @@ class Buffers:
         self.seeds = torch.zeros(num_envs, dtype=torch.int64, device=device)
         self.mask = torch.zeros(num_envs, dtype=torch.bool, device=device)
         self.law, self.ranges = (torch.from_numpy(x.copy()).to(device) for x in (world.law, world.range_rows()))
+        self.template = torch.from_numpy(world.template().view(np.int64)).to(device)
         self.order = torch.arange(3, device=device)
         # Transposed, so that the threads of a warp write side by side.
         self.ranks = torch.zeros((*record["criticality"].shape, num_envs), dtype=torch.float64, device=device).t()
@@ -106,7 +107,7 @@ class Buffers:
         played: list[DeviceArray | int] = [efforts, mode, int(realised), order, ranks, tickets]
         words = _array(self.states.data.view(torch.int64))
         found: dict[str, tuple[RowKernel, list[DeviceArray | int], int]] = {
-            "clear": (cuda.clear_rows, [words, mask], rows * cuda.LANES),
+            "clear": (cuda.clear_rows, [words, _array(self.template), mask], rows * cuda.LANES),
             "open": (
                 cuda.open_rows,
                 [states, params, _array(self.law), seeds, mask, *sizes, ranks, *rewards, *seen],

@@ -53,10 +53,15 @@ class Ecosystem:
         max_cycles: int,
         seed: int,
         tables: Tables,
+        services: Sequence[Any] = (),
+        findings: Sequence[Any] = (),
     ) -> None:
-        """Open an episode: parameters over their defaults, ranges of a procedural world, the backlog's law."""
+        """Open an episode: parameters over their defaults, ranges of a procedural world, the backlog's law.
+
+        A world may name its ``services`` and ``findings`` itself: rows of a scenario file.
+        """
         self.levers, self.features = tables
-        open_episode(self, values, ranges, law, num_smes, max_cycles, seed)
+        open_episode(self, values, ranges, law, num_smes, max_cycles, seed, services, findings)
 
     def step(self, efforts: Sequence[Sequence[float]]) -> None:
         """Live a month under efforts of IT, business, finance and every firm."""

@@ -37,8 +37,8 @@ def taken(argument: Any, numbers: Iterator[int]) -> Any:
     return np.ndarray(shape, argument.dtype, memory, 0, strides)
 
 
-def clear(words: np.ndarray, mask: np.ndarray) -> None:
-    words[mask] = 0
+def clear(words: np.ndarray, template: np.ndarray, mask: np.ndarray) -> None:
+    words[mask] = template
 
 
 def draw(params: np.ndarray, base: np.ndarray, ranges: np.ndarray, seeds: np.ndarray, mask: np.ndarray) -> None:

@@ -93,6 +93,11 @@ def _parent(name: str, raw: dict[str, Any]) -> str | None:
 
 def _over(layer: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     merged = {**base, "known_answer": "", **layer}
+    if "services" in layer and isinstance(base.get("params"), dict):
+        # How many there are is told by naming them, and what was open on others is not open on these.
+        base = {**base, "params": {name: x for name, x in base["params"].items() if name != "num_services"}}
+        merged |= {"params": base["params"]} if "params" not in layer else {}
+        merged["backlog"] = layer.get("backlog", [])
     for table in ("params", "ranges"):
         if isinstance(layer.get(table), dict) and isinstance(base.get(table), dict):
             merged[table] = {**base[table], **layer[table]}

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from spiral_env.checks import check_count, check_list, shown
 from spiral_env.core.params import PARAMETERS, Parameter, Value
 from spiral_env.core.state import CAPACITIES
+from spiral_env.scenarios.given import OpenFinding, Service, as_table, backlog, check_together, given, services
 from spiral_env.scenarios.own import read_own
 from spiral_env.scenarios.seeds import HELD_OUT_SEEDS, TRAIN_SEEDS, series
 from spiral_env.simulator.engine import World
@@ -99,6 +100,8 @@ class Scenario(BaseModel):
         train_seeds: half-open range of the seeds of worlds to learn from.
         held_out_seeds: half-open range of the seeds of worlds to be judged on.
         known_answer: what is known to be best in it, if anything is.
+        services: the services of a world of one's own, sorted by tier and calls; empty where they are drawn.
+        backlog: what is open on them; empty where it is drawn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,6 +116,8 @@ class Scenario(BaseModel):
     train_seeds: tuple[int, int] = TRAIN_SEEDS
     held_out_seeds: tuple[int, int] = HELD_OUT_SEEDS
     known_answer: str = ""
+    services: tuple[Service, ...] = ()
+    backlog: tuple[OpenFinding, ...] = ()
 
     def __init__(self, **data: Any) -> None:
         """Check everything.
@@ -149,6 +154,10 @@ class Scenario(BaseModel):
         (a, b), (c, d) = self.train_seeds, self.held_out_seeds
         if a < d and c < b:
             raise ValueError(f"train_seeds [{a}, {b}] and held_out_seeds [{c}, {d}] must not overlap")
+        check_together(self.services, self.backlog)
+        count = self.params.get("num_services", len(self.services))
+        if self.services and count != len(self.services):
+            raise ValueError(f"params.num_services must be left out or {len(self.services)}, as services are named")
         for name in _WHOLE:
             value = self.params.get(name, _TABLE[name].default)
             if value != int(value):  # type: ignore[arg-type]
@@ -162,6 +171,8 @@ class Scenario(BaseModel):
     def value(self, name: str) -> Value:
         """The value in force of one parameter; of a procedural world's, the one it has where it is not drawn."""
         _known("params", name)
+        if name == "num_services" and self.services:
+            return float(len(self.services))
         low, high = self.ranges.get(name, (0.0, 1.0))
         return low if low == high else self.params.get(name, _TABLE[name].default)
 
@@ -201,12 +212,18 @@ class Scenario(BaseModel):
         smes = check_count("num_smes", self.num_smes if num_smes is None else num_smes, 1, MAX_SMES)
         cycles = check_count("max_cycles", self.max_cycles if max_cycles is None else max_cycles, 1, MAX_CYCLES)
         values = {**self.params, **{name: self.value(name) for name in self.ranges}}
-        return World(values, dict(self.ranges), starting_law(), smes, cycles)
+        if self.services:
+            values["num_services"] = self.value("num_services")
+        named = given(self.services, self.backlog)
+        return World(values, dict(self.ranges), starting_law(), smes, cycles, named)
 
     def to_toml(self) -> str:
         """The scenario as TOML that loads to an equal one; equal scenarios give equal text."""
         keys = ("id", "title", "description", "num_smes", "max_cycles", "train_seeds", "held_out_seeds", "known_answer")
         lines = [f"{key} = {_toml(getattr(self, key))}" for key in keys]
+        for key in ("services", "backlog"):
+            rows = [f"    {_toml(as_table(row))}," for row in getattr(self, key)]
+            lines += ["", f"{key} = [", *rows, "]"] if rows else []
         for table, content in (("params", self.params), ("ranges", self.ranges)):
             lines += ["", f"[{table}]", *(f"{name} = {_toml(content[name])}" for name in sorted(content))]
         return "\n".join(lines) + "\n"
@@ -219,18 +236,33 @@ class Scenario(BaseModel):
         parameters, ranges) and of the law of the starting backlog.
         """
         drawn = {name: (low, high) for name, (low, high) in self.ranges.items() if low < high}
-        params = {q.name: self.value(q.name) for q in PARAMETERS if q.name not in drawn}
+        told = {"num_services"} if self.services else set()
+        params = {q.name: self.value(q.name) for q in PARAMETERS if q.name not in drawn and q.name not in told}
         bare = {"id": "world-v0", "title": "", "description": "", "known_answer": "", "params": params, "ranges": drawn}
+        bare |= _unnamed(self.services, self.backlog)
         digest = hashlib.sha256(self.model_copy(update=bare).to_toml().encode())
         digest.update(starting_law().tobytes())
         return digest.hexdigest()[:16]
 
 
+def _unnamed(named: tuple[Service, ...], findings: tuple[OpenFinding, ...]) -> dict[str, Any]:
+    """Services and findings under numbers in place of their names."""
+    number = {x.name: str(k) for k, x in enumerate(named)}
+    return {
+        "services": [x._replace(name=number[x.name], calls=tuple(sorted(number[y] for y in x.calls))) for x in named],
+        "backlog": [x._replace(name=str(k), service=number[x.service]) for k, x in enumerate(findings)],
+    }
+
+
 def _toml(value: Any) -> str:
-    """A text, number or list as TOML, one way each: ``-0.0`` as ``0.0``, floats with all their digits."""
+    """A text, number, flag, list or table as TOML, one way each: ``-0.0`` as ``0.0``, floats with all their digits."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(x)}" for key, x in value.items()) + "}"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return f"[{', '.join(map(_toml, value))}]"
     return repr(value + 0)
 
@@ -281,6 +313,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "train_seeds": _seeds,
     "held_out_seeds": _seeds,
     "known_answer": _text,
+    "services": services,
+    "backlog": backlog,
 }
 """What each key of a scenario is held against."""
 

@@ -66,7 +66,7 @@ def draw_rows(params, ranges, seeds, mask, start, stop):
 
 @entry_point
 def open_rows(states, params, law, seeds, mask, num_smes, max_cycles, start, stop):
-    """Open an episode in every masked row of ``start:stop``; the rows of ``states`` hold zeros."""
+    """Open an episode in every masked row of ``start:stop``; these rows of ``states`` hold the world's template."""
     chance = np.empty(states[0].criticality.shape[0])
     for e in range(start, stop):
         if mask[e]:

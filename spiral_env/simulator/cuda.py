@@ -18,13 +18,13 @@ LANES = 32
 
 
 @row_kernel
-def clear_rows(words, mask):
-    """Write zeros to the masked rows ``[E, W]``."""
+def clear_rows(words, template, mask):
+    """Write the world's template ``[W]`` to the masked rows ``[E, W]``."""
     thread = grid(1)
     e = thread // LANES
     if e < words.shape[0] and mask[e]:
         for k in range(thread % LANES, words.shape[1], LANES):
-            words[e, k] = 0
+            words[e, k] = template[k]
 
 
 @row_kernel
@@ -38,7 +38,7 @@ def draw_rows(params, base, ranges, seeds, mask):
 
 @row_kernel
 def open_rows(states, params, law, seeds, mask, smes, cycles, ranks, vectors, scalars, spent, summary, observed):
-    """Open an episode in every masked row, which holds zeros, and observe it."""
+    """Open an episode in every masked row, which holds the world's template, and observe it."""
     e = grid(1)
     if e < states.shape[0] and mask[e]:
         s, p = states[e], params[e % params.shape[0]]

@@ -15,6 +15,7 @@ from spiral_env.core.records import check_params, check_states
 from spiral_env.core.state import FIELDS, LABELS, capacity_for, state_dtype
 from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.simulator.batch import decode_rows, draw_rows, observe_rows, open_rows, step_rows
+from spiral_env.simulator.given import Given
 from spiral_env.simulator.month import SUMMARY
 from spiral_env.threads import Threads
 
@@ -36,6 +37,8 @@ class World:
     law: np.ndarray
     num_smes: int
     max_cycles: int
+    given: Given | None = None
+    """Services and findings that the world names itself; ``values`` then hold their ``num_services``."""
 
     @property
     def agents(self) -> dict[str, int]:
@@ -59,6 +62,13 @@ class World:
     def record(self) -> np.dtype:
         """Type of the state records that this world needs."""
         return state_dtype(capacity_for(self.num_smes, self.num_services), tuple(NUM_LEVERS.items()))
+
+    def template(self) -> np.ndarray:
+        """The record ``[1]`` in which an episode opens: zeros, and what the world names itself."""
+        found = np.zeros(1, dtype=self.record())
+        if self.given is not None:
+            self.given.write(found[0])
+        return found
 
     def range_rows(self) -> np.ndarray:
         """[2, P] low and high of what the procedural world draws; equal where nothing is drawn."""
@@ -142,12 +152,13 @@ class Engine:
         """Arrays that share memory with the buffers."""
         self._state_words = self.states.view(np.int64).reshape(self.num_envs, -1)
         self._param_rows = self.params.view(np.float64).reshape(self.num_envs, _NUM_PARAMS)
+        self._template = self.world.template().view(np.int64)
         self.observations: dict[str, np.ndarray] = self.world.role_blocks(self.observed, self.num_envs)
         self.first_row = (self.summary[0], self.scalars[0], self.vectors[0].reshape(-1), self.spent[0].reshape(-1))
 
     def __getstate__(self) -> dict[str, object]:
         """All but views, which an unpickled or copied engine makes anew."""
-        left_out = ("_state_words", "_param_rows", "observations", "first_row")
+        left_out = ("_state_words", "_param_rows", "_template", "observations", "first_row")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -171,7 +182,7 @@ class Engine:
     def reset(self, seeds: np.ndarray, mask: np.ndarray | None = None) -> None:
         """Open an episode with its seed (int64 ``[E]``) in every masked row, and observe it."""
         chosen = self._all if mask is None else mask
-        self._state_words[chosen] = 0
+        self._state_words[chosen] = self._template
         self._param_rows[chosen] = self._base.view(np.float64)
         if self.world.ranges:
             self._run(draw_rows, self._param_rows, self._ranges, seeds, chosen)

@@ -6,18 +6,41 @@ import math
 
 from spiral_env.core._jit import kernel
 from spiral_env.core.ledger import Account, Purpose, SmeSlot, post_sme
-from spiral_env.core.rng import Stream, lognormal, normal, poisson, uniform
+from spiral_env.core.rng import Stream, lognormal, normal, poisson, stream_key, uniform, unit
 from spiral_env.stages import feedback, spiral
-from spiral_env.stages.resource_aggregation.cybersecurity import NEVER, add_vulnerability, patch_delay
+from spiral_env.stages.resource_aggregation.cybersecurity import (
+    DRAWS,
+    NEVER,
+    add_vulnerability,
+    draw_epss,
+    patch_delay,
+)
 from spiral_env.stages.resource_aggregation.digital_commerce import own_auc
 from spiral_env.stages.risk_governance._attack import expose, limited_mean, reach
 from spiral_env.stages.risk_governance._market import open_market
 from spiral_env.stages.risk_governance.finance import constraint
 
-__all__ = ["LAW_COLUMNS", "open_episode", "open_seat", "renew_seats"]
+__all__ = [
+    "LAW_COLUMNS",
+    "NOT_SAID",
+    "NOT_SCORED",
+    "NO_PATCH",
+    "PATCHED_NOW",
+    "open_episode",
+    "open_seat",
+    "renew_seats",
+]
 
 LAW_COLUMNS = ("tier", "class", "cvss", "epss", "known", "patch", "kev")
 """Columns of the law of the starting backlog."""
+
+PATCHED_NOW, NO_PATCH, NOT_SAID = 0, 1, 2
+"""Of a finding that a world names: there is a patch, there is none yet, nobody says."""
+NOT_SCORED = -1.0
+"""Of such a finding: nobody tells its EPSS."""
+_BANDS = (9.0, 7.0, 4.0)
+"""Least CVSS of critical, high and medium."""
+_MOST_EPSS = 0.97
 
 
 @kernel
@@ -158,12 +181,33 @@ def _backlog(s, p, law):
             if s.service_tier[k] == tier:
                 first = k if size == 0 else first
                 size += 1
+        if size == 0:
+            size = s.num_services
         service = first + int(uniform(s.seed, 0, Stream.BACKLOG, 2 + 2 * uid) * size)
         patch_month = 0 if law[row, 5] > 0.0 else patch_delay(s, p, uid)
         known = int(law[row, 4])
         kind, cvss, epss = int(law[row, 1]), law[row, 2], law[row, 3]
         add_vulnerability(s, uid, uid, epss, kind, service, cvss, patch_month, NEVER, known)
         s.v_kev[uid] = int(law[row, 6])
+
+
+@kernel
+def _named_backlog(s, p):
+    """Complete the findings that the world names; what nobody says of one is drawn as of an arrival."""
+    key = stream_key(s.seed, 0, Stream.VULNERABILITY)
+    for j in range(s.num_open):
+        cvss, epss, patch, kev = s.v_cvss[j], s.v_epss[j], int(s.v_patch_month[j]), s.v_kev[j]
+        if epss < 0.0:
+            severity = 0
+            for least in _BANDS:
+                severity += 1 if cvss < least else 0
+            epss = draw_epss(unit(key, j * DRAWS + 3)) * p.severity_epss[severity]
+        epss = min(max(epss, p.kev_epss) if kev else epss, _MOST_EPSS)
+        if patch == NOT_SAID:
+            patch = NO_PATCH if unit(key, j * DRAWS + 6) >= p.patch_at_birth else PATCHED_NOW
+        patch_month = patch_delay(s, p, j) if patch == NO_PATCH else 0
+        add_vulnerability(s, j, j, epss, s.v_class[j], s.v_service[j], cvss, patch_month, NEVER, s.v_known[j])
+        s.v_kev[j] = kev
 
 
 @kernel
@@ -222,22 +266,29 @@ def _money(s, p):
 
 @kernel
 def open_episode(s, p, law, seed, num_smes, max_cycles, chance):
-    """Start an episode in a record of zeros; everything drawn is keyed by ``seed``."""
+    """Start an episode in a record of zeros, or of the services and findings that its world names itself.
+
+    Everything drawn is keyed by ``seed``.
+    """
     s.seed = seed
     s.num_smes = num_smes
-    s.num_services = int(p.num_services)
     s.max_cycles = max_cycles
     s.start_month = int(uniform(seed, 0, Stream.CALENDAR, 0) * 12.0)
     _stocks(s, p)
-    _tiers(s)
-    _graph(s, p, chance)
+    if s.num_services == 0:
+        s.num_services = int(p.num_services)
+        _tiers(s)
+        _graph(s, p, chance)
     _mean_reach(s, p, chance)
     for i in range(num_smes):
         open_seat(s, p, i, int(uniform(seed, 0, Stream.SME, i * 16 + 6) * p.age_high))
         s.sme_member[i] = 1 if p.sme_participation > 0.0 else 0
         s.num_members += s.sme_member[i]
     _money(s, p)
-    _backlog(s, p, law)
+    if s.num_open == 0:
+        _backlog(s, p, law)
+    else:
+        _named_backlog(s, p)
     expose(s, p)
     open_market(s, p)
     s.risk_mean = p.start_risk * spiral.appetite(s, p)

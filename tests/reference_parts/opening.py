@@ -11,7 +11,7 @@ from reference_parts.draws import Draws, Stream, limited_mean, words
 from reference_parts.firms import LN_K, Firm
 from reference_parts.governance import expose, volatility_index
 from reference_parts.services import Services
-from reference_parts.vulnerabilities import NEVER, Vulnerability, patch_delay, resistance
+from reference_parts.vulnerabilities import NEVER, Vulnerability, epss_at, patch_delay, resistance
 from spiral_env.core.params import PARAMETERS
 
 __all__ = ["open_episode", "parameters"]
@@ -54,16 +54,20 @@ def parameters(values, ranges, num_smes: int, draws: Draws) -> SimpleNamespace:
     return p
 
 
-def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: int) -> None:
-    """Set every attribute of the ecosystem ``w`` as it stands before the first month."""
+CLASSES = ("code", "runtime", "dependency", "interaction")
+
+
+def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: int, services=(), findings=()) -> None:
+    """Set every attribute of the ecosystem ``w`` as it stands before the first month; a world may name its own."""
     w.draws = Draws(seed)
     w.p = parameters(values, ranges, num_smes, w.draws)
     w.num_smes, w.max_cycles = num_smes, max_cycles
     for name in NOTHING:
         setattr(w, name, 0)
     w.start_month = int(12.0 * w.draws.uniform(0, Stream.CALENDAR, 0))
-    w.services = Services(w.p, w.draws)
+    w.services = Services(w.p, w.draws, services)
     stocks(w, w.p)
+    w.tail = [service.tail for service in services] or w.tail
     value_services(w, w.p)
     ages = [w.draws.uniform(0, Stream.SME, 16 * i + 6) * w.p.age_high for i in range(num_smes)]
     w.firms = [Firm(w.p, w.draws, i, int(age), w.green_threshold) for i, age in enumerate(ages)]
@@ -72,6 +76,8 @@ def open_episode(w, values, ranges, law, num_smes: int, max_cycles: int, seed: i
     w.num_members = sum(firm.member for firm in w.firms)
     money(w, w.p)
     backlog(w, w.p, law)
+    if findings:
+        own_backlog(w, w.p, services, findings)
     expose(w, w.p)
     w.stress = int(w.draws.uniform(0, Stream.MARKET, 0) >= w.p.market_start_calm)
     markets(w, w.p)
@@ -157,5 +163,29 @@ def backlog(w, p, law) -> None:
             resistance=resistance(w.draws, uid),
             known=row["known"] > 0.0,
             exploited=row["kev"] > 0.0,
+        )
+        w.vulnerabilities.append(v)
+
+
+def own_backlog(w, p, services, findings) -> None:
+    """The findings that a world names; what nobody says of one is drawn as of an arrival of its severity."""
+    names = [service.name for service in services]
+    w.vulnerabilities = []
+    for uid, found in enumerate(findings):
+        u = [w.draws.uniform(0, Stream.VULNERABILITY, 16 * uid + index) for index in range(9)]
+        band = [found.cvss >= least for least in (9.0, 7.0, 4.0, 0.0)].index(True)
+        epss = epss_at(u[3]) * p.severity_epss[band] if found.epss is None else max(found.epss, 1e-6)
+        ready = u[6] < p.patch_at_birth if found.patch is None else found.patch
+        v = Vulnerability(
+            uid=uid,
+            service=names.index(found.service),
+            kind=CLASSES.index(found.kind),
+            cvss=found.cvss,
+            epss=min(0.97, max(epss, p.kev_epss) if found.kev else epss),
+            patch_month=0 if ready else min(NEVER, patch_delay(p, w.draws, uid)),
+            exploited_month=NEVER,
+            resistance=resistance(w.draws, uid),
+            known=True,
+            exploited=found.kev,
         )
         w.vulnerabilities.append(v)

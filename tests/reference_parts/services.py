@@ -12,8 +12,11 @@ EDGE, CORE, INTERNAL = 0, 1, 2
 class Services:
     """Tiers, calls from lower to higher numbers, criticality."""
 
-    def __init__(self, p, draws: Draws) -> None:
-        """Draw the graph: a quarter of the services is edge, a third core, the rest internal."""
+    def __init__(self, p, draws: Draws, named=()) -> None:
+        """Draw the graph: a quarter of the services is edge, a third core, the rest internal. Or take what is named."""
+        if named:
+            self._take(named)
+            return
         self.count = int(p.num_services)
         edge, core = max(1, self.count // 4), max(1, self.count // 3)
         self.tier = [EDGE if k < edge else CORE if k < edge + core else INTERNAL for k in range(self.count)]
@@ -21,6 +24,15 @@ class Services:
         self._draw_calls(p, draws, edge + core)
         weights = [(1 + self.in_degree(k)) * (0.5 + draws.uniform(0, Stream.CRITICALITY, k)) for k in self]
         self.criticality = [weight / sum(weights) for weight in weights]
+
+    def _take(self, named) -> None:
+        """Services in the order of the world, with names, tiers, weights and whom they call."""
+        names = [service.name for service in named]
+        self.count = len(named)
+        self.tier = [("edge", "core", "internal").index(service.tier) for service in named]
+        self.calls = [sorted(names.index(callee) for callee in service.calls) for service in named]
+        total = sum(service.criticality for service in named)
+        self.criticality = [service.criticality / total for service in named]
 
     def __iter__(self):
         return iter(range(self.count))
