@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,16 +20,20 @@ from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
 from spiral_env.text import one_line
 
 __all__ = [
+    "NEAREST_LEVELS",
     "STATUS_QUO",
     "Policy",
+    "PolicyError",
     "StatusQuo",
     "Uniform",
     "ask_policy",
     "check_policy",
     "check_role",
+    "close_policy",
     "episode_keys",
     "reset_policy",
     "told_reason",
+    "verify_policy",
 ]
 
 _SLACK = 1e-6
@@ -38,14 +43,29 @@ STATUS_QUO: dict[str, tuple[float, ...]] = {role: tuple(x.average for x in LEVER
 """The average firm of the calibration: graded levers at their middle, ``batch``, the basic tier, ESG ``none``."""
 
 
+NEAREST_LEVELS: dict[str, tuple[float, ...]] = {
+    role: tuple(round(2.0 * x) / 2.0 for x in efforts) for role, efforts in STATUS_QUO.items()
+}
+"""What a policy of low, middle and high does that is nearest to the average firm: where training starts."""
+
+
 def check_role(role: str) -> str:
     """The role, if it is one."""
     return check_choice("role", role, ROLES)
 
 
+class PolicyError(ValueError):
+    """A policy failed; in one line that names it, its role and why."""
+
+
 @runtime_checkable
 class Policy(Protocol):
-    """Plays one role in a batch of environments."""
+    """Plays one role in a batch of environments.
+
+    Memory is the policy's own: what it keeps between two calls of ``act`` belongs to the episodes that the last
+    ``reset`` opened, row by row, and is gone with the next. A policy that has ``close`` is told when an evaluation no
+    longer needs it.
+    """
 
     name: str
 
@@ -93,7 +113,7 @@ def reset_policy(policy: Policy, role: str, keys: np.ndarray) -> None:
     """Open episodes of a policy with a copy of ``keys``.
 
     Raises:
-        ValueError: the policy failed; the line names it, its role and where.
+        PolicyError: the policy failed; the line names it, its role and where.
     """
     _call(policy, role, "reset", keys)
 
@@ -102,18 +122,18 @@ def ask_policy(policy: Policy, role: str, observation: np.ndarray) -> np.ndarray
     """Efforts, float64 ``[E, A, L]`` of our own, for a copy of ``observation`` ``[E, A, O]``.
 
     Raises:
-        ValueError: the policy failed, or its answer is no array of efforts; the line names it and its role.
+        PolicyError: the policy failed, or its answer is no array of efforts; the line names it and its role.
     """
     shape = (*observation.shape[:2], NUM_LEVERS[role])
     answer = _call(policy, role, "act", observation)
     try:
         given = np.asarray(answer)
     except Exception as error:
-        raise ValueError(f"{_wanted(policy, role, shape)}: {told_reason(error)}") from None
+        raise PolicyError(f"{_wanted(policy, role, shape)}: {told_reason(error)}") from None
     if given.dtype.kind not in "biuf":
-        raise ValueError(f"{_wanted(policy, role, shape)}, got {type(answer).__name__} of {given.dtype}")
+        raise PolicyError(f"{_wanted(policy, role, shape)}, got {type(answer).__name__} of {given.dtype}")
     if given.shape != shape:
-        raise ValueError(f"{_wanted(policy, role, shape)}, got shape {given.shape}")
+        raise PolicyError(f"{_wanted(policy, role, shape)}, got shape {given.shape}")
     efforts = np.array(given, dtype=np.float64)
     least, most = efforts.min(), efforts.max()
     if least >= 0.0 and most <= 1.0:
@@ -122,14 +142,34 @@ def ask_policy(policy: Policy, role: str, observation: np.ndarray) -> np.ndarray
         return efforts.clip(0.0, 1.0)
     wrong = np.argwhere(~((efforts >= -_SLACK) & (efforts <= 1.0 + _SLACK)))[0]
     got = f"{LEVERS[role][wrong[-1]].name} {efforts[tuple(wrong)]:g}"
-    raise ValueError(f"{_wanted(policy, role, shape)}, got {got}")
+    raise PolicyError(f"{_wanted(policy, role, shape)}, got {got}")
 
 
-def _call(policy: Policy, role: str, method: str, given: np.ndarray) -> Any:
+def verify_policy(policy: Policy, role: str) -> None:
+    """Let a policy that can check itself, as one in a process of its own can, say whether it played by the rules.
+
+    Raises:
+        PolicyError: it did not.
+    """
+    if hasattr(policy, "verify"):
+        _call(policy, role, "verify")
+
+
+def close_policy(policy: Policy) -> None:
+    """Tell a policy that wants to know that it is no longer needed."""
+    close = getattr(policy, "close", None)
+    if callable(close):
+        with suppress(Exception):
+            close()
+
+
+def _call(policy: Policy, role: str, method: str, *given: np.ndarray) -> Any:
     try:
-        return getattr(policy, method)(given.copy())
+        return getattr(policy, method)(*(x.copy() for x in given))
+    except PolicyError as error:
+        raise PolicyError(f"{_called(policy, role)} {error}") from None
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{_called(policy, role)} failed in {method}(): {told_reason(error)}") from error
+        raise PolicyError(f"{_called(policy, role)} failed in {method}(): {told_reason(error)}") from error
 
 
 def _wanted(policy: Policy, role: str, shape: tuple[int, ...]) -> str:

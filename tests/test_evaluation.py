@@ -22,6 +22,7 @@ from spiral_env.metrics import METRICS, bounds
 from spiral_env.policy import StatusQuo
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import load_scenario
+from spiral_env.text import one_line
 from tests.test_checkpoint import _write
 
 SHORT = ["--max-cycles", "4", "--episodes", "3"]
@@ -126,7 +127,7 @@ def test_json_and_the_file_are_one_and_hold_every_episode(capsys: pytest.Capture
     out = tmp_path / "out.json"
     data = _json(capsys, "--compare", "status_quo,uniform", "--seed", "5", "--out", str(out))
     assert json.loads(out.read_text()) == data
-    assert (data["format"], data["version"], data["command"]) == ("spiral_env-evaluation", 1, "evaluate")
+    assert (data["format"], data["version"], data["command"]) == ("spiral_env-evaluation", 2, "evaluate")
     assert data["seeds"] == [5, 6, 7]
     world = load_scenario("baseline-v1").model_copy(update={"max_cycles": 4})
     (tmp_path / "world.toml").write_text(data["scenario"]["toml"])
@@ -242,13 +243,13 @@ def test_a_policy_that_has_not_moved_says_so(tmp_path: Path) -> None:
     run = str(tmp_path / "run")
     teams = {"status_quo": _team("status_quo"), run: _team(run), "uniform": _team("uniform")}
     (first,) = notes(compare("small-v1", teams, 2, max_cycles=3))
-    assert first.startswith("team 2 (")
-    assert first.endswith(
-        "did in every episode what the average firm does: the greedy policy has not moved from its start"
+    # Where the average firm's effort is no level, as IT's .1, training starts from the nearest.
+    assert first == (
+        f"team 2 ({one_line(run, 60)}) did in every episode what the average firm does, as near as its levels come: "
+        "the greedy policy has not moved from its start"
     )
     twice = {"scripted": _team("scripted"), "uniform": _team("uniform"), "again": _team("scripted")}
     assert notes(compare("small-v1", twice, 2, max_cycles=3)) == ["teams 1 and 3 are the same in every episode"]
-    # Where the average firm's effort is no level, as in IT's triage, the nearest level is another choice than its own.
     half = {role: load_policy(run if role in ("business", "sme") else "uniform", role) for role in ROLES}
     (line,) = notes(compare("small-v1", {"half": half}, 2, max_cycles=3))
     assert line.startswith("team 1 (half): business and sme did in every episode what the average firm does")

@@ -49,6 +49,7 @@ LAYERS = (
         "adapters",
         "render",
         "evaluation",
+        "outside",
     },
     {"agents"},
     {"training"},

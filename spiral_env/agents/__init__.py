@@ -8,12 +8,22 @@ from pathlib import Path
 
 from spiral_env.agents.checkpoint import NetworkPolicy
 from spiral_env.agents.constant import Constant
-from spiral_env.agents.imported import Imported
 from spiral_env.agents.scripted import Scripted
+from spiral_env.outside import Imported, Limits, Outside
 from spiral_env.policy import Policy, StatusQuo, Uniform, check_role
 from spiral_env.text import one_line
 
-__all__ = ["ALLOWED", "NAMED", "Constant", "Imported", "NetworkPolicy", "Scripted", "load_policy"]
+__all__ = [
+    "ALLOWED",
+    "NAMED",
+    "Constant",
+    "Imported",
+    "Limits",
+    "NetworkPolicy",
+    "Outside",
+    "Scripted",
+    "load_policy",
+]
 
 NAMED: dict[str, Callable[[str], Policy]] = {"uniform": Uniform, "status_quo": StatusQuo, "scripted": Scripted}
 """Policies that a name alone tells."""
@@ -21,7 +31,7 @@ ALLOWED = f"{', '.join(NAMED)}, constant:e1,e2,.., a run's folder, module:name o
 """What ``load_policy`` takes."""
 
 
-def load_policy(spec: str | os.PathLike[str], role: str) -> Policy:
+def load_policy(spec: str | os.PathLike[str], role: str, limits: Limits | None = None) -> Policy:
     """The policy that ``spec`` names, for one role.
 
     Args:
@@ -29,6 +39,8 @@ def load_policy(spec: str | os.PathLike[str], role: str) -> Policy:
             folder of a run or of a trained policy; or the user's own class or function, called with the role, as
             ``module:name`` (looked for in the working directory too) or ``path/file.py:name``.
         role: it, business, finance or sme.
+        limits: how long a policy of the user's own may take; it is then imported and asked in a process of its own,
+            when its first episodes are opened. None: it is imported here.
 
     Raises:
         TypeError: ``spec`` is no text and no path.
@@ -47,7 +59,7 @@ def load_policy(spec: str | os.PathLike[str], role: str) -> Policy:
         return NetworkPolicy(Path(text), role)
     module, colon, name = text.rpartition(":")
     if colon and name.isidentifier() and (module.endswith(".py") or _is_dotted(module)):
-        return Imported(text, role)
+        return Imported(text, role) if limits is None else Outside(text, role, limits)
     raise ValueError(f"policy must be {ALLOWED}, got {one_line(repr(text), 200)}")
 
 

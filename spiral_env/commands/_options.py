@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "Engine", "RayAddress", "Seed", "Spec", "World", "load_team", "spread_over"]
+__all__ = ["AsJson", "Engine", "RayAddress", "Seed", "Spec", "TimeLimit", "World", "load_team", "spread_over"]
 
 MOST_SEED = 2**63 - 1
 World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
@@ -22,10 +22,17 @@ Spec = Annotated[
 ]
 
 
-def load_team(specs: dict[str, str]) -> dict[str, Any]:
-    from spiral_env.agents import load_policy
+TimeLimit = Annotated[
+    float, typer.Option(min=0.01, max=3600.0, help="Seconds that a policy of your own may take for one call.")
+]
 
-    return {role: load_policy(spec, role) for role, spec in specs.items()}
+
+def load_team(specs: dict[str, str], time_limit: float | None = None) -> dict[str, Any]:
+    """A policy for each role; with a time limit those of the user's own code in processes of their own."""
+    from spiral_env.agents import Limits, load_policy
+
+    limits = None if time_limit is None else Limits(call=time_limit)
+    return {role: load_policy(spec, role, limits) for role, spec in specs.items()}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._options import AsJson, Engine, RayAddress, World, load_team, spread_over
+from spiral_env.commands._options import AsJson, Engine, RayAddress, TimeLimit, World, load_team, spread_over
 from spiral_env.commands._output import as_json_text, emit
 from spiral_env.commands._progress import progress
 
@@ -51,12 +51,17 @@ def evaluate(
         typer.Option(help="cuda (cuda:1): worlds and trained networks there.  [default: NumPy on this processor]"),
     ] = None,
     everything: Annotated[bool, typer.Option(help="All outcome measures.")] = False,
+    time_limit: TimeLimit = 10.0,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with every episode.")] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare teams on the same held-out episodes: of one policy each (--compare), or a mix (--it ... --sme ...)."""
+    """Compare teams on the same held-out episodes: of one policy each (--compare), or a mix (--it ... --sme ...).
+
+    Policies of your own code play in processes of their own. One that fails costs its team its row, the others
+    nothing; the exit code is then 1.
+    """
     from spiral_env.evaluation import compare as compared
     from spiral_env.evaluation.report import as_result, as_text
     from spiral_env.files import check_writable, write_atomically
@@ -65,7 +70,7 @@ def evaluate(
     if device is not None and engine == "ray":
         raise ValueError(f"--device must be left out with --engine ray, got {device!r}")
     specs = _teams(compare, {"it": it, "business": business, "finance": finance, "sme": sme})
-    teams = {name: load_team(team) for name, team in specs.items()}
+    teams = {name: load_team(team, time_limit) for name, team in specs.items()}
     options: dict[str, Any] = {"reward_mode": reward_mode, "reward_basis": reward_basis}
     options |= {"num_smes": num_smes, "max_cycles": max_cycles, "device": device}
     played = options if device is None else options | {"num_envs": _SIDE_BY_SIDE}
@@ -75,10 +80,13 @@ def evaluate(
     ):
         found = compared(scenario, teams, episodes, seed, progress=shown.advance, spread=spread, **played)
     asked = {"scenario": scenario, "teams": specs, "episodes": episodes, "seed": seed, **options}
+    asked["time_limit"] = time_limit
     data = as_result(found, "evaluate", asked)
     if out is not None:
         write_atomically(out, as_json_text(data) + "\n")
     emit(as_json, data, as_text(found, everything=everything))
+    if found.failures:
+        raise typer.Exit(1)
 
 
 def _teams(compare: list[str] | None, mix: dict[str, str | None]) -> dict[str, dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spiral_env.evaluation.rollout import EpisodeTable, run_episodes
-from spiral_env.policy import Policy, StatusQuo
+from spiral_env.policy import Policy, PolicyError, StatusQuo
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.text import one_line
@@ -25,13 +25,26 @@ class Comparison:
 
     Attributes:
         world: as it was played, sizes that were asked for included.
+        seeds: of the worlds, the same for every team, int64 ``[episodes]``.
         teams: name -> role -> policy; the first team is what others are compared with.
-        tables: name -> episodes.
+        tables: name -> episodes, of the teams that played to the end.
+        failures: name -> what a policy of the team did wrong, of all others.
     """
 
     world: Scenario
+    seeds: np.ndarray
     teams: Mapping[str, Mapping[str, Policy]]
     tables: Mapping[str, EpisodeTable]
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first(self) -> EpisodeTable | None:
+        """Episodes of the team that others are compared with; None where it failed."""
+        return self.tables.get(next(iter(self.teams)))
+
+    def number(self, name: str) -> int:
+        """Of a team, from 1."""
+        return list(self.teams).index(name) + 1
 
 
 def compare(
@@ -44,7 +57,7 @@ def compare(
     spread: Callable[[Callable[[Any], Any], list[Any]], list[Any]] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Every team on the same held-out seeds.
+    """Every team on the same held-out seeds; a team one of whose policies fails takes nothing from the others.
 
     Args:
         scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
@@ -62,12 +75,16 @@ def compare(
     if not teams:
         raise ValueError("teams must hold at least one team")
     world = load_scenario(scenario)
-    tables = {
-        name: run_episodes(world, team, episodes, seed, progress=progress, spread=spread, **options)
-        for name, team in teams.items()
-    }
+    seeds = np.array(world.evaluation_seeds(seed, episodes), dtype=np.int64)
+    tables: dict[str, EpisodeTable] = {}
+    failures: dict[str, str] = {}
+    for name, team in teams.items():
+        try:
+            tables[name] = run_episodes(world, team, episodes, seed, progress=progress, spread=spread, **options)
+        except PolicyError as error:
+            failures[name] = str(error)
     sizes = {name: options[name] for name in ("num_smes", "max_cycles") if options.get(name) is not None}
-    return Comparison(world.model_copy(update=sizes), teams, tables)
+    return Comparison(world.model_copy(update=sizes), seeds, teams, tables, failures)
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -77,20 +94,30 @@ def notes(comparison: Comparison) -> list[str]:
 
 def _unmoved(comparison: Comparison) -> Iterator[str]:
     """Of teams that did nothing else than the average firm, and of trained policies that did not."""
-    for number, (name, team) in enumerate(comparison.teams.items(), 1):
+    for name in comparison.tables:
+        number, team = comparison.number(name), comparison.teams[name]
+        table = comparison.tables[name]
         others = [role for role in ROLES if not isinstance(team[role], StatusQuo)]
-        still = [role for role in others if comparison.tables[name].average_firm[role]]
-        trained = [role for role in still if _trained_in(team[role]) is not None]
-        if (not trained and still != others) or not still:
+        trained = [role for role in others if _trained_in(team[role]) and _is_still(table, role)]
+        still = [role for role in others if table.average_firm[role] or role in trained]
+        if not still or (still != others and not trained):
             continue
         who = f"team {number} ({one_line(name, 60)})" + ("" if still == others else f": {' and '.join(trained)}")
+        does = "what the average firm does"
+        if any(not table.average_firm[role] for role in trained):
+            does += ", as near as its levels come"
         start = ": the greedy policy has not moved from its start" if trained else ""
-        yield f"{who} did in every episode what the average firm does{start}"
+        yield f"{who} did in every episode {does}{start}"
+
+
+def _is_still(table: EpisodeTable, role: str) -> bool:
+    return table.average_firm[role] or table.nearest_levels[role]
 
 
 def _equal(comparison: Comparison) -> Iterator[str]:
     """Pairs of teams of one behaviour; of those like the average firm more is said above."""
-    acted = [(k, x) for k, x in enumerate(comparison.tables.values(), 1) if not all(x.average_firm.values())]
+    tables = comparison.tables.items()
+    acted = [(comparison.number(name), x) for name, x in tables if not all(x.average_firm.values())]
     for (a, one), (b, other) in combinations(acted, 2):
         if all(np.array_equal(x, other.metrics[name], equal_nan=True) for name, x in one.metrics.items()):
             yield f"teams {a} and {b} are the same in every episode"

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spiral_env.policy import STATUS_QUO, Policy, ask_policy, reset_policy
+from spiral_env.evaluation.rollout import FIXED
+from spiral_env.policy import Policy, ask_policy, reset_policy
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.vector_env import SpiralVectorEnv
@@ -31,14 +32,14 @@ def play(
     keys: np.ndarray,
     options: Mapping[str, Any],
     device: str,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, bool]]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, dict[str, bool]]]:
     """Play whole episodes side by side.
 
     Networks of a run act on the device; any other policy is asked on the host, as everywhere.
 
     Returns:
-        Outcome measures ``[episodes]``; role -> decisions by thirds ``[L, 3]``; role -> whether all were the average
-        firm's.
+        Outcome measures ``[episodes]``; role -> decisions by thirds ``[L, 3]``; of ``FIXED``, role -> whether all
+        decisions were that.
     """
     env: Any = SpiralVectorEnv(
         world, len(seeds), autoreset_mode="disabled", action_mode="continuous", device=device, **options
@@ -56,7 +57,7 @@ def play(
     metrics = {name: x.cpu().numpy() for name, x in env.metrics().items()}
     env.close()
     use = {role: x.use.cpu().numpy() for role, x in noted.items()}
-    return metrics, use, {role: bool(x.usual) for role, x in noted.items()}
+    return metrics, use, {kind: {role: bool(x.always[kind]) for role, x in noted.items()} for kind in FIXED}
 
 
 def _player(policy: Policy, role: str, keys: np.ndarray, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -75,12 +76,15 @@ class _Noted:
 
     def __init__(self, role: str, device: torch.device) -> None:
         self.use = torch.zeros((NUM_LEVERS[role], 3), dtype=torch.float64, device=device)
-        self.usual = torch.ones((), dtype=torch.bool, device=device)
-        self._average = torch.tensor(STATUS_QUO[role], dtype=torch.float64, device=device)
+        self.always = {kind: torch.ones((), dtype=torch.bool, device=device) for kind in FIXED}
+        self._fixed = {
+            kind: torch.tensor(efforts[role], dtype=torch.float64, device=device) for kind, efforts in FIXED.items()
+        }
 
     def take(self, efforts: Tensor, alive: Tensor) -> None:
         """Count efforts ``[E, A, L]`` of the episodes that go on."""
         counts = alive.view(-1, 1, 1)
         thirds = (efforts * 3.0).long().clamp_(max=2)
         self.use += torch.stack([((thirds == k) & counts).sum((0, 1)) for k in range(3)], 1)
-        self.usual &= ((efforts == self._average) | ~counts).all()
+        for kind, fixed in self._fixed.items():
+            self.always[kind] &= ((efforts == fixed) | ~counts).all()

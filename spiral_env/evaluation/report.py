@@ -11,6 +11,7 @@ import numpy as np
 
 from spiral_env.evaluation.comparison import Comparison, notes
 from spiral_env.evaluation.rollout import EpisodeTable
+from spiral_env.evaluation.scoring import Score, Scoring, score
 from spiral_env.evaluation.statistics import Interval, bounded_interval, iqm, paired_difference, wilson_interval
 from spiral_env.metrics import METRICS, bounds
 from spiral_env.policy import Policy, StatusQuo
@@ -21,7 +22,7 @@ from spiral_env.text import Table, one_line
 __all__ = ["FORMAT", "SHOWN", "as_result", "as_text", "measure_interval"]
 
 FORMAT = "spiral_env-evaluation"
-VERSION = 1
+VERSION = 2
 SHOWN = (
     "spiral_height",
     "ecosystem_value",
@@ -50,9 +51,9 @@ def measure_interval(name: str, values: np.ndarray) -> Interval:
 def as_result(comparison: Comparison, command: str, options: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """All of a comparison: what was asked, world, versions, and per team every measure with its episodes.
 
-    ``difference`` is paired, to the first team. ``more`` is added as it is.
+    ``difference`` is paired, to the first team; ``score`` is that of ``scoring``. A team that failed has ``failed``,
+    what a policy of it did wrong, and no measures. ``more`` is added as it is.
     """
-    first = next(iter(comparison.tables.values()))
     world = comparison.world
     return {
         "format": FORMAT,
@@ -61,21 +62,22 @@ def as_result(comparison: Comparison, command: str, options: Mapping[str, Any], 
         "options": dict(options),
         "scenario": {"id": world.id, "hash": world.hash, "toml": world.to_toml()},
         "versions": versions(),
-        "seeds": first.seeds.tolist(),
-        "teams": {
-            name: {
-                "policies": {role: _policy(comparison.teams[name][role]) for role in ROLES},
-                "metrics": {metric: _measure(metric, table, first) for metric in METRICS},
-                "lever_use": {
-                    role: {x.name: table.lever_use[role][k].tolist() for k, x in enumerate(LEVERS[role])}
-                    for role in ROLES
-                },
-            }
-            for name, table in comparison.tables.items()
-        },
+        "seeds": comparison.seeds.tolist(),
+        "score": score(comparison).as_result(),
+        "teams": {name: _team(name, comparison) for name in comparison.teams},
         "notes": notes(comparison),
         **more,
     }
+
+
+def _team(name: str, comparison: Comparison) -> dict[str, Any]:
+    row: dict[str, Any] = {"policies": {role: _policy(comparison.teams[name][role]) for role in ROLES}}
+    if name in comparison.failures:
+        return {**row, "failed": comparison.failures[name]}
+    table = comparison.tables[name]
+    use = {role: {x.name: table.lever_use[role][k].tolist() for k, x in enumerate(LEVERS[role])} for role in ROLES}
+    metrics = {metric: _measure(metric, table, comparison.first) for metric in METRICS}
+    return {**row, "metrics": metrics, "lever_use": use}
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
@@ -84,23 +86,22 @@ def _policy(policy: Policy) -> dict[str, Any]:
     return {"spec": str(policy.name), "hash": digest or None, **(home or {})}
 
 
-def _measure(name: str, table: EpisodeTable, first: EpisodeTable) -> dict[str, Any]:
+def _measure(name: str, table: EpisodeTable, first: EpisodeTable | None) -> dict[str, Any]:
     values = table.metrics[name]
     found = measure_interval(name, values)
     row = {"unit": METRICS[name][0], "mean": found.mean, "interval95": [found.low, found.high], "iqm": iqm(values)}
-    if table is not first:
+    if first is not None and table is not first:
         gap = paired_difference(values, first.metrics[name])
         row["difference"] = {"mean": gap.mean, "interval95": [gap.low, gap.high]}
     return {**row, "episodes": values.tolist()}
 
 
 def as_text(comparison: Comparison, *, everything: bool = False) -> str:
-    """Measures with a line a team, in 80 columns: mean, interval, paired difference to the first team."""
-    seeds = next(iter(comparison.tables.values())).seeds
-    world = comparison.world
+    """Measures with a line a team, in 80 columns: mean, interval, paired difference to the first team; then scores."""
+    seeds, world = comparison.seeds, comparison.world
     title = f"{world.id}: mean and 95 % interval over {len(seeds)} episodes, seeds {seeds[0]} to {seeds[-1]}"
     heads = ["measure", "team", "mean", "interval"]
-    several = len(comparison.tables) > 1
+    several = len(comparison.teams) > 1
     if several:
         title += ",\nthe same for every team; paired difference to team 1 with its interval"
         heads.append("difference")
@@ -108,9 +109,37 @@ def as_text(comparison: Comparison, *, everything: bool = False) -> str:
     for name in METRICS if everything else SHOWN:
         for row in _rows(name, comparison, several):
             table.add_row(*row)
+    found = score(comparison)
+    failed = [f"team {comparison.number(name)} FAILED: {line}" for name, line in comparison.failures.items()]
     teams = [f"team {k}{_described(name, team)}" for k, (name, team) in enumerate(comparison.teams.items(), 1)]
-    said = [f"note: {line}" for line in notes(comparison)]
-    return "\n".join([title, *_wrapped(teams), "", table.text(_WIDTH), *_wrapped(said)])
+    said = [f"note: {line}" for line in (*filter(None, [found.note]), *notes(comparison))]
+    parts = ["\n".join([title, *_wrapped(teams), *_wrapped(failed)])]
+    if comparison.tables:
+        parts += [table.text(_WIDTH), _scores(found, comparison)]
+    return "\n\n".join(parts) + "".join(f"\n{line}" for line in _wrapped(said))
+
+
+def _scores(found: Scoring, comparison: Comparison) -> str:
+    """A line a team: mean, interquartile mean, and how often it is better than the first team."""
+    ends, unit = found.reference, METRICS[found.measure][0]
+    title = f"score: {found.measure}, {unit}"
+    if ends is not None:
+        title = (
+            f"score: {found.measure} from the average firm (0: {ends.zero:,.4g}) to {ends.best} (1: {ends.one:,.4g})"
+        )
+    digits = _digits([v for x in found.scores.values() for v in (*x.mean, *x.iqm)])
+    heads = ("team", "mean", "interval", "IQM", "interval", "P(> team 1)", "interval")
+    rows = [_score_row(comparison.number(name), x, digits) for name, x in found.scores.items()]
+    wide = 7 if any(x.improvement for x in found.scores.values()) else 5
+    table = Table(heads[:wide], [row[:wide] for row in rows])
+    return "\n".join([*_wrapped([title]), table.text(_WIDTH)])
+
+
+def _score_row(number: int, x: Score, digits: int | None) -> list[str]:
+    row = [str(number)]
+    for interval, places in ((x.mean, digits), (x.iqm, digits), (x.improvement, 2)):
+        row += ["", ""] if interval is None else [_number(interval.mean, places), _range(interval, places)]
+    return row
 
 
 def _wrapped(lines: list[str]) -> Iterator[str]:
@@ -133,17 +162,23 @@ def _described(name: str, team: Mapping[str, Policy]) -> str:
 
 def _rows(name: str, comparison: Comparison, several: bool) -> Iterator[list[str]]:
     """A line a team; the measure's unit stands below its name."""
-    samples = [table.metrics[name] for table in comparison.tables.values()]
-    found = [measure_interval(name, values) for values in samples]
-    gaps = [paired_difference(values, samples[0]) for values in samples]
-    digits = _digits([x for interval in (*found, *gaps) for x in interval])
+    first = comparison.first
+    samples = {team: table.metrics[name] for team, table in comparison.tables.items()}
+    found = {team: measure_interval(name, values) for team, values in samples.items()}
+    gaps = {
+        team: paired_difference(samples[team], first.metrics[name])
+        for team, table in comparison.tables.items()
+        if first is not None and table is not first
+    }
+    digits = _digits([x for interval in (*found.values(), *gaps.values()) for x in interval])
     unit = METRICS[name][0]
     labels = [name, "" if unit == "1" else f"  {unit}", *[""] * len(samples)]
-    for k, (label, x, gap) in enumerate(zip(labels, found, gaps, strict=False)):
-        row = [label, str(k + 1), _number(x.mean, digits), _range(x, digits)]
-        yield [*row, f"{_number(gap.mean, digits, '+')} {_range(gap, digits)}" if k else ""][: 5 if several else 4]
+    for label, (team, x) in zip(labels, found.items(), strict=False):
+        row = [label, str(comparison.number(team)), _number(x.mean, digits), _range(x, digits)]
+        gap = f"{_number(gaps[team].mean, digits, '+')} {_range(gaps[team], digits)}" if team in gaps else ""
+        yield [*row, gap][: 5 if several else 4]
     if len(samples) == 1 and labels[1]:
-        yield [labels[1], *[""] * 3]
+        yield [labels[1], *[""] * (4 if several else 3)]
 
 
 def _digits(values: list[float]) -> int | None:

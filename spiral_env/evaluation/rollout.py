@@ -10,13 +10,27 @@ from typing import Any
 import numpy as np
 
 from spiral_env.checks import check_count, shown
-from spiral_env.policy import STATUS_QUO, Policy, ask_policy, check_policy, check_role, episode_keys, reset_policy
+from spiral_env.policy import (
+    NEAREST_LEVELS,
+    STATUS_QUO,
+    Policy,
+    ask_policy,
+    check_policy,
+    check_role,
+    close_policy,
+    episode_keys,
+    reset_policy,
+    verify_policy,
+)
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.schema import MAX_EPISODES
 from spiral_env.vector_env import SpiralVectorEnv
 
-__all__ = ["MAX_EPISODES", "EpisodeTable", "run_episodes"]
+__all__ = ["FIXED", "MAX_EPISODES", "EpisodeTable", "run_episodes"]
+
+FIXED = {"average_firm": STATUS_QUO, "nearest_levels": NEAREST_LEVELS}
+"""Efforts that a policy may have kept to in every decision: role -> an effort for each lever."""
 
 
 @dataclass
@@ -30,6 +44,7 @@ class EpisodeTable:
         seeds: int64 ``[episodes]``.
         names: role -> name of its policy.
         average_firm: role -> whether every decision was the average firm's.
+        nearest_levels: role -> whether every decision was the level nearest to the average firm's.
     """
 
     metrics: dict[str, np.ndarray]
@@ -38,6 +53,7 @@ class EpisodeTable:
     seeds: np.ndarray
     names: dict[str, str] = field(default_factory=dict)
     average_firm: dict[str, bool] = field(default_factory=dict)
+    nearest_levels: dict[str, bool] = field(default_factory=dict)
 
 
 def run_episodes(
@@ -78,8 +94,9 @@ def run_episodes(
     Raises:
         ImportError: a package that the device needs is missing.
         TypeError: what should play a role is no policy.
-        ValueError: ``episodes`` or ``num_envs`` is out of range, a role has no policy, a policy fails, there is no such
-            device, or ``spread`` is given with one.
+        PolicyError: a policy fails.
+        ValueError: ``episodes`` or ``num_envs`` is out of range, a role has no policy, there is no such device, or
+            ``spread`` is given with one.
     """
     world = load_scenario(scenario)
     episodes = check_count("episodes", episodes, 1, MAX_EPISODES)
@@ -94,7 +111,7 @@ def run_episodes(
     options = {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
     keys = episode_keys(range(episodes))
     cuts = [slice(start, start + num_envs) for start in range(0, episodes, num_envs)]
-    chunks = [_Chunk(world, policies, seeds[cut], keys[cut], options, device) for cut in cuts]
+    chunks = [_Chunk(world, policies, seeds[cut], keys[cut], options, device, cut.start == 0) for cut in cuts]
     played = _in_turn(chunks, progress) if spread is None else spread(_run_chunk, chunks)
     if spread is not None and progress is not None:
         progress(episodes)
@@ -106,7 +123,8 @@ def run_episodes(
         lever_use={role: counts / np.maximum(counts.sum(1, keepdims=True), 1.0) for role, counts in use.items()},
         seeds=seeds,
         names=names,
-        average_firm={role: all(x.average_firm[role] for x in played) for role in ROLES},
+        average_firm={role: all(x.always["average_firm"][role] for x in played) for role in ROLES},
+        nearest_levels={role: all(x.always["nearest_levels"][role] for x in played) for role in ROLES},
     )
 
 
@@ -132,15 +150,16 @@ class _Chunk:
     keys: np.ndarray
     options: dict[str, Any]
     device: str | None
+    verified: bool
 
 
 @dataclass(frozen=True)
 class _Played:
-    """Outcome measures ``[episodes]``; role -> decisions by thirds ``[5, 3]``, and whether all were usual."""
+    """Outcome measures ``[episodes]``; role -> decisions by thirds ``[L, 3]``; of ``FIXED``, role -> if all were."""
 
     metrics: dict[str, np.ndarray]
     use: dict[str, np.ndarray]
-    average_firm: dict[str, bool]
+    always: dict[str, dict[str, bool]]
 
 
 def _in_turn(chunks: list[_Chunk], progress: Callable[[int], None] | None) -> list[_Played]:
@@ -153,16 +172,29 @@ def _in_turn(chunks: list[_Chunk], progress: Callable[[int], None] | None) -> li
 
 
 def _run_chunk(chunk: _Chunk) -> _Played:
-    """Play the episodes of a chunk to their end."""
-    if chunk.device is not None:
-        from spiral_env.evaluation.on_device import play
+    """Play the episodes of a chunk to their end; of the first chunk, its policies are verified."""
+    try:
+        played = _play_on_device(chunk) if chunk.device is not None else _play(chunk)
+        for role in ROLES if chunk.verified else ():
+            verify_policy(chunk.policies[role], role)
+        return played
+    finally:
+        for policy in chunk.policies.values():
+            close_policy(policy)
 
-        return _Played(*play(chunk.world, chunk.policies, chunk.seeds, chunk.keys, chunk.options, chunk.device))
+
+def _play_on_device(chunk: _Chunk) -> _Played:
+    from spiral_env.evaluation.on_device import play
+
+    return _Played(*play(chunk.world, chunk.policies, chunk.seeds, chunk.keys, chunk.options, str(chunk.device)))
+
+
+def _play(chunk: _Chunk) -> _Played:
     env = SpiralVectorEnv(
         chunk.world, len(chunk.seeds), autoreset_mode="disabled", action_mode="continuous", **chunk.options
     )
     use = {role: np.zeros((NUM_LEVERS[role], 3)) for role in ROLES}
-    usual = dict.fromkeys(ROLES, True)
+    always = {kind: dict.fromkeys(ROLES, True) for kind in FIXED}
     observations, _ = env.reset(seed=chunk.seeds)
     for role in ROLES:
         reset_policy(chunk.policies[role], role, chunk.keys)
@@ -170,12 +202,14 @@ def _run_chunk(chunk: _Chunk) -> _Played:
     while alive.any():
         efforts = {role: ask_policy(chunk.policies[role], role, observations[role]) for role in ROLES}
         for role in ROLES:
-            usual[role] = usual[role] and bool((efforts[role][alive] == STATUS_QUO[role]).all())
-            thirds = np.minimum((efforts[role][alive] * 3.0).astype(np.int64), 2)
+            chosen = efforts[role][alive]
+            for kind, fixed in FIXED.items():
+                always[kind][role] = always[kind][role] and bool((chosen == fixed[role]).all())
+            thirds = np.minimum((chosen * 3.0).astype(np.int64), 2)
             for k in range(3):
                 use[role][:, k] += (thirds == k).sum((0, 1))
         observations, _, terminations, truncations, _ = env.step(efforts)
         alive &= ~(terminations | truncations)
     out = env.metrics()
     env.close()
-    return _Played(out, use, usual)
+    return _Played(out, use, always)
