@@ -58,7 +58,7 @@ def _register_gymnasium() -> None:
     if _GYMNASIUM_ID not in registry:
         register(
             id=_GYMNASIUM_ID,
-            entry_point="spiral_env.single_role_env:single_role_env",
+            entry_point="spiral_env.single_role_env:SingleRoleEnv",
             vector_entry_point="spiral_env.single_role_vector_env:SingleRoleVectorEnv",
         )
     if _TUPLE_ID not in registry:

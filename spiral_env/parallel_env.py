@@ -20,13 +20,13 @@ from spiral_env.checks import (
     check_keys,
     check_list,
     check_numbers,
-    check_optional,
     check_options,
     shown,
 )
 from spiral_env.core.ledger import ACCOUNTS, Purpose
 from spiral_env.core.state import Sum
 from spiral_env.metrics import MONTH_KEYS, headlines, outcome
+from spiral_env.render.view import RENDER_FPS, RENDER_MODES, View
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split
@@ -34,11 +34,8 @@ from spiral_env.signatures import takes_arguments_of
 from spiral_env.simulator.engine import Engine, flat_state, state_labels
 from spiral_env.spaces import Options, agent_names, agent_role
 
-__all__ = ["RENDER_FPS", "RENDER_MODES", "SpiralParallelEnv", "env", "parallel_env"]
+__all__ = ["SpiralParallelEnv", "env", "parallel_env"]
 
-RENDER_FPS = 4
-"""Months a second, where someone watches."""
-RENDER_MODES = ("ansi",)
 _SNAPSHOT = ("state", "params", "scalars", "vectors", "agents", "series")
 _DTYPE = operator.attrgetter("dtype")
 _NO_LEVELS = np.dtype(np.bool_)
@@ -98,16 +95,19 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
             reward_mode: "mixed" (own reward and a share of the ecosystem's value), "selfish" or "cooperative".
             reward_basis: losses and market income as "expected" or as "realised".
             max_cycles: months an episode lasts at most, in [1, 600]; None for the scenario's.
-            render_mode: None, or "ansi" for ``render()`` as text.
+            render_mode: what ``render()`` gives: None, text with "ansi", pixels with "rgb_array"; with "human" every
+                month is shown in a window. The last two need the extra ``render``.
             split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
 
         Raises:
+            ImportError: a window is asked for, and what draws it is not installed.
             TypeError: an option is of the wrong type.
             ValueError: an option or the scenario is not allowed.
         """
-        self.render_mode = check_optional("render_mode", render_mode, RENDER_MODES)
         self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
         self.scenario = load_scenario(scenario)
+        self._view = View(render_mode, self.scenario.id)
+        self.render_mode = self._view.mode
         self.split = check_split(split)
         world = self.scenario.world(num_smes, max_cycles)
         self.max_cycles = world.max_cycles
@@ -185,6 +185,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         world_seed = self.scenario.episode_seed(self._seed, self._episode, self.split)
         self.engine.reset(np.array([world_seed], dtype=np.int64))
         self.agents = list(self.possible_agents)
+        self._show()
         return self._observations(), self._infos(*self.engine.summary[0, 2:].tolist())
 
     def step(
@@ -220,6 +221,7 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         if ended > 0.0:
             (terminations if fallen > 0.0 else truncations).update(dict.fromkeys(self.agents, True))
             self.agents = []
+        self._show()
         return self._observations(), rewards, terminations, truncations, self._infos(height, value)
 
     def _encode(self, actions: dict[str, Any]) -> np.ndarray:
@@ -364,16 +366,22 @@ class SpiralParallelEnv(ParallelEnv[str, np.ndarray, Any]):
         self._seed, self._episode = seed, episode
         return self._observations()
 
-    def render(self) -> str | None:
-        """The month as text with ``render_mode="ansi"``."""
-        if self.render_mode is None:
-            return None
-        from spiral_env.render.text import render_text
+    def render(self) -> Any:
+        """The month: text with ``render_mode="ansi"``, uint8 ``[H, W, 3]`` with "rgb_array", None with "human".
 
-        return render_text(self.engine.states[0], self.engine.params[0])
+        Raises:
+            ImportError: what draws frames is not installed.
+            RuntimeError: there was no reset to draw a frame of.
+        """
+        return self._view.show(self.engine.states[0], self.engine.params[0])
+
+    def _show(self) -> None:
+        if self._view.live:
+            self.render()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Close the window, if one is open; the environment goes on when it is used again."""
+        self._view.close()
         self.engine.close()
 
     @property

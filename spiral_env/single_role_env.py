@@ -9,17 +9,18 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from spiral_env.checks import as_array, check_choice, check_optional, check_options, shown
+from spiral_env.checks import as_array, check_choice, check_options, shown
 from spiral_env.horizon import HorizonSpec
 from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
-from spiral_env.parallel_env import RENDER_FPS, RENDER_MODES, SpiralParallelEnv
+from spiral_env.parallel_env import SpiralParallelEnv
 from spiral_env.policy import Policy, StatusQuo, Uniform, ask_policy, check_role, episode_keys, reset_policy
+from spiral_env.render.view import RENDER_FPS, RENDER_MODES
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed, check_split
 from spiral_env.spaces import Options
 
-__all__ = ["SingleRoleEnv", "partner_policies", "single_role_env", "single_role_options"]
+__all__ = ["SingleRoleEnv", "partner_policies", "single_role_options"]
 
 _NAMED: dict[str, Callable[[str], Policy]] = {"status_quo": StatusQuo, "uniform": Uniform}
 
@@ -70,7 +71,7 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
     measures, under ``spiral_env.metrics.OUTCOME_KEYS``.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": RENDER_FPS}
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}
 
     def __init__(
         self,
@@ -92,25 +93,22 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
             scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
             action_mode: "multi_discrete", "continuous" or "discrete", as of ``spiral_env.parallel_env``.
             levels: values of a graded lever, in [2, 101].
-            render_mode: None, or "ansi" for ``render()`` as text.
+            render_mode: None, "ansi", "rgb_array" or "human", as of ``spiral_env.parallel_env``.
             split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
             **options: ``num_smes``, ``reward_mode``, ``reward_basis`` and ``max_cycles`` of
                 ``spiral_env.parallel_env``.
 
         Raises:
-            TypeError: a partner is neither a Policy nor a name, or there is no such ``render_mode``: as of an
-                environment that takes none, on which stable-baselines3 counts.
+            ImportError: a window is asked for, and what draws it is not installed.
+            TypeError: a partner is neither a Policy nor a name.
             ValueError: the role, a partner's role or name, or an option is not allowed.
         """
-        try:
-            self.render_mode = check_optional("render_mode", render_mode, RENDER_MODES)
-        except ValueError as error:
-            raise TypeError(str(error)) from None
         self.role = check_role(role)
         self.options = single_role_options(action_mode, levels, options)
         self.partners = partner_policies(partners)
         self.split = check_split(split)
         self.inner = SpiralParallelEnv(scenario, action_mode="continuous", render_mode=render_mode, **options)
+        self.render_mode = self.inner.render_mode
         self.horizon = self.inner.max_cycles
         self.agent = f"{role}_0"
         self.observation_space = self.options.observation_space(role)
@@ -178,14 +176,10 @@ class SingleRoleEnv(HorizonSpec, gymnasium.Env[np.ndarray, Any]):
             info |= {OUTCOME_KEYS[name]: value for name, value in self.inner.metrics().items()}
         return observations[a], rewards[a], terminations[a], truncations[a], info
 
-    def render(self) -> str | None:  # type: ignore[override]
-        """The month as text with ``render_mode="ansi"``."""
+    def render(self) -> Any:
+        """The month, as of ``SpiralParallelEnv.render``."""
         return self.inner.render()
 
-
-def single_role_env(**options: Any) -> SingleRoleEnv:
-    """What ``gymnasium.make`` calls: of a function it cannot warn that a render mode is not in the metadata.
-
-    So who asks for frames and goes on without them, as stable-baselines3 does, is told by the TypeError alone.
-    """
-    return SingleRoleEnv(**options)
+    def close(self) -> None:
+        """Close the window, if one is open."""
+        self.inner.close()

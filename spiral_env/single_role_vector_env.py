@@ -11,12 +11,12 @@ import numpy as np
 from gymnasium import vector
 from gymnasium.vector.utils import batch_space
 
-from spiral_env.checks import as_array, check_choice, check_count, shown
+from spiral_env.checks import as_array, check_choice, check_count
 from spiral_env.core.state import Sum
 from spiral_env.horizon import HorizonSpec
 from spiral_env.metrics import MONTH_KEYS, OUTCOME_KEYS
-from spiral_env.parallel_env import RENDER_FPS
 from spiral_env.policy import Policy, StatusQuo, ask_policy, check_role, episode_keys, reset_policy
+from spiral_env.render.view import RENDER_FPS, RENDER_MODES
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
 from spiral_env.single_role_env import partner_policies, single_role_options
@@ -92,7 +92,7 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
             action_mode: "multi_discrete", "continuous" or "discrete", as of ``spiral_env.parallel_env``.
             levels: values of a graded lever, in [2, 101].
             autoreset_mode: "next_step", "same_step" or "disabled", as of ``spiral_env.vector_env``, or Gymnasium's.
-            render_mode: None: a batch is not drawn.
+            render_mode: None, "ansi", "rgb_array" or "human", as of ``spiral_env.vector_env``.
             split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
             max_episode_steps: cuts episodes earlier, as Gymnasium's ``TimeLimit`` does for single environments.
             **options: ``num_threads``, ``num_smes``, ``reward_mode``, ``reward_basis`` and ``max_cycles`` of
@@ -102,16 +102,20 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
             TypeError: a partner or an option is of the wrong type.
             ValueError: the role, a partner, the autoreset mode or an option is not allowed.
         """
-        if render_mode is not None:
-            raise ValueError(f"render_mode must be None in a batch, got {shown(render_mode)}")
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.role = check_role(role)
         self.split = check_split(split)
         self.options = single_role_options(action_mode, levels, options)
-        self.batch = SpiralVectorEnv(scenario, num_envs, autoreset_mode="disabled", action_mode="continuous", **options)
+        options |= {"autoreset_mode": "disabled", "action_mode": "continuous", "render_mode": render_mode}
+        self.batch = SpiralVectorEnv(scenario, num_envs, **options)
+        self.render_mode = self.batch.render_mode
         self.num_envs = self.batch.num_envs
         self.horizon = _limit(max_episode_steps, self.batch.max_cycles)
-        self.metadata = {"render_modes": [], "render_fps": RENDER_FPS, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {
+            "render_modes": list(RENDER_MODES),
+            "render_fps": RENDER_FPS,
+            "autoreset_mode": self.autoreset_mode,
+        }
         self.single_observation_space = self.options.observation_space(role)
         self.single_action_space = self.options.action_space(role)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -221,8 +225,12 @@ class SingleRoleVectorEnv(HorizonSpec, vector.VectorEnv[np.ndarray, np.ndarray, 
         values = dict(zip(MONTH_KEYS, own, strict=True))
         return {key: np.where(mask, x, 0.0) for key, x in values.items()} | {f"_{key}": mask.copy() for key in values}
 
+    def render(self) -> tuple[Any, ...] | None:
+        """Every row's month, as of ``SpiralVectorEnv.render``."""
+        return self.batch.render()
+
     def close_extras(self, **kwargs: Any) -> None:
-        """End the worker threads."""
+        """End the worker threads, and close the window, if one is open."""
         self.batch.close()
 
 

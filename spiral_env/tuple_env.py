@@ -13,7 +13,8 @@ from gymnasium import spaces
 from spiral_env.checks import check_options, shown
 from spiral_env.horizon import HorizonSpec
 from spiral_env.metrics import spending
-from spiral_env.parallel_env import RENDER_FPS, SpiralParallelEnv
+from spiral_env.parallel_env import SpiralParallelEnv
+from spiral_env.render.view import RENDER_FPS, RENDER_MODES
 from spiral_env.scenarios import Scenario
 from spiral_env.scenarios.seeds import check_seed
 
@@ -33,7 +34,7 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
         n_agents: number of agents.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": RENDER_FPS}
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
             scenario: id of a shipped scenario, path of a TOML file, or a ``Scenario``.
             action_mode: "discrete", "multi_discrete" or "continuous", as of ``spiral_env.parallel_env``.
             homogenize: give all roles one space, as of ``spiral_env.parallel_env``.
-            render_mode: None, or "ansi" for ``render()`` as text.
+            render_mode: None, "ansi", "rgb_array" or "human", as of ``spiral_env.parallel_env``.
             **options: the other options of ``spiral_env.parallel_env``.
 
         Raises:
@@ -59,7 +60,7 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
         self.inner = SpiralParallelEnv(
             scenario, action_mode=action_mode, homogenize=homogenize, render_mode=render_mode, **options
         )
-        self.render_mode = render_mode
+        self.render_mode = self.inner.render_mode
         self.horizon = self.inner.max_cycles
         self.n_agents = len(self.inner.possible_agents)
         self.observation_space = spaces.Tuple(list(self.inner.observation_spaces.values()))
@@ -121,6 +122,10 @@ class TupleEnv(HorizonSpec, gymnasium.Env[Observations, Any]):
             info |= {"episode_limit": cut, **self.inner.metrics()}
         return tuple(observations.values()), list(rewards.values()), ended, cut, info
 
-    def render(self) -> str | None:  # type: ignore[override]
-        """The month as text with ``render_mode="ansi"``."""
+    def render(self) -> Any:
+        """The month, as of ``SpiralParallelEnv.render``."""
         return self.inner.render()
+
+    def close(self) -> None:
+        """Close the window, if one is open."""
+        self.inner.close()

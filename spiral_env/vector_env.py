@@ -22,6 +22,7 @@ from spiral_env.checks import (
     shown,
 )
 from spiral_env.metrics import outcome
+from spiral_env.render.view import RENDER_FPS, RENDER_MODES, View
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.seeds import check_seed, check_split, row_seeds
@@ -53,7 +54,10 @@ class SpiralVectorEnv:
         num_envs: ecosystems E in the batch.
         max_cycles: months an episode lasts at most.
         scenario: the world.
+        render_mode: as given.
     """
+
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class SpiralVectorEnv:
         copy: bool = False,
         split: str | None = None,
         device: str | None = None,
+        render_mode: str | None = None,
     ) -> None:
         """Allocate the batch.
 
@@ -96,9 +101,11 @@ class SpiralVectorEnv:
             split: None, "train" or "held_out": which worlds a seed opens, see ``spiral_env.scenarios.seeds``.
             device: None for NumPy arrays; "cuda" ("cuda:1") simulates on that GPU and "cpu" on the processor, both with
                 torch tensors there, see ``spiral_env.tensor_vector_env``.
+            render_mode: what ``render()`` gives of each row: None, "ansi" or "rgb_array", as of
+                ``spiral_env.parallel_env``; "human" shows row 0 in a window. None with a device.
 
         Raises:
-            ImportError: a GPU is asked for, and what that needs is not installed.
+            ImportError: a GPU or a window is asked for, and what that needs is not installed.
             TypeError: an option is of the wrong type.
             ValueError: an option or the scenario is not allowed, or there is no such device.
         """
@@ -108,6 +115,10 @@ class SpiralVectorEnv:
         self.copy = check_flag("copy", copy)
         self.options = Options(action_mode, levels, homogenize, reward_mode, reward_basis)
         self.scenario = load_scenario(scenario)
+        self._view = View(render_mode, self.scenario.id)
+        self.render_mode = self._view.mode
+        if device is not None and self.render_mode is not None:
+            raise ValueError(f"render_mode must be None with a device, got {shown(render_mode)}")
         self.split = check_split(split)
         world = self.scenario.world(num_smes, max_cycles)
         self.world = world
@@ -174,6 +185,7 @@ class SpiralVectorEnv:
             self._episodes[mask] += 1
         self._needs_reset[mask] = False
         self._open(mask)
+        self._show()
         return self._observations(), {}
 
     def reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
@@ -239,7 +251,14 @@ class SpiralVectorEnv:
         """
         if self._base_seeds is None:
             raise RuntimeError("step() needs a reset() first")
-        efforts = self._encode(actions)
+        out = self._lived(self._encode(actions))
+        self._show()
+        return out
+
+    def _lived(
+        self, efforts: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]]:
+        """What ``step`` gives."""
         before = self.engine.summary[:, _DONE] > 0.0
         pending = self._needs_reset.copy()
         self.engine.step(efforts)
@@ -369,8 +388,28 @@ class SpiralVectorEnv:
             raise ValueError(f"{name} of a snapshot must be bytes of shape {want}, got {shown(given)}")
         return np.ascontiguousarray(given).view(dtype).reshape(-1)
 
+    def render(self) -> tuple[Any, ...] | None:
+        """Every row's month: texts with ``render_mode="ansi"``, uint8 ``[H, W, 3]`` with "rgb_array", else None.
+
+        Raises:
+            ImportError: what draws frames is not installed.
+            RuntimeError: there was no reset to draw a frame of.
+        """
+        if self.render_mode is None:
+            return None
+        rows = zip(self.engine.states, self.engine.params, strict=True)
+        if not self._view.live:
+            return tuple(self._view.show(*row) for row in rows)
+        self._view.show(*next(rows))
+        return None
+
+    def _show(self) -> None:
+        if self._view.live:
+            self.render()
+
     def close(self) -> None:
-        """End the worker threads."""
+        """End the worker threads, and close the window, if one is open."""
+        self._view.close()
         self.engine.close()
 
 

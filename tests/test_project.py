@@ -57,8 +57,8 @@ LAYERS = (
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 PARTS = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()} - {"__init__"}
-# A picture of a month is drawn from records alone, so the environment may call it (see the test below).
-EXCEPTIONS = {("parallel_env", "render")}
+# A picture of a month is drawn from records alone, so environments may call it (see the test below).
+EXCEPTIONS = {("parallel_env", "render"), ("vector_env", "render")}
 MODEL_PARTS = {"core", "stages", "roles", "simulator"}
 TARGETS = {"setup", "train", "test", "test-all", "test-frameworks", "compatibility", "check", "bench", "clean"}
 
@@ -144,10 +144,10 @@ def test_nothing_imports_the_folders_that_people_edit() -> None:
     assert [i for i in _project_imports() if i.module.split(".")[0] in {"agents", "train"}] == []
 
 
-def test_the_text_the_environment_draws_needs_core_and_metrics_alone() -> None:
-    drawn = [i for i in _project_imports() if i.part == "render" and i.file.stem in {"__init__", "text"}]
+def test_what_environments_draw_needs_records_alone() -> None:
+    drawn = [i for i in _project_imports() if i.part == "render" and not i.file.stem.startswith("page")]
     parts = {_part(i.module) for i in drawn if i.module.startswith("spiral_env")}
-    assert parts <= {"core", "metrics", "render"}
+    assert parts == {"core", "checks", "metrics", "render", "roles"}
 
 
 def test_the_model_knows_no_framework() -> None:
@@ -182,7 +182,7 @@ def _pins() -> dict[str, str]:
 def _requirements() -> list[Requirement]:
     project = PYPROJECT["project"]
     # Extras of frameworks have pins of their own: tests/test_frameworks.py.
-    extras = [line for extra in ("train", "dev") for line in project["optional-dependencies"][extra]]
+    extras = [line for extra in ("train", "render", "dev") for line in project["optional-dependencies"][extra]]
     found = [Requirement(line) for line in [*project["dependencies"], *extras, *PYPROJECT["build-system"]["requires"]]]
     return [r for r in found if canonicalize_name(r.name) != "spiral-env"]
 

@@ -20,6 +20,7 @@ _WIDTH = 400
 """Characters of an error line: names and values may be of any length."""
 _EXTRAS = {
     "train": ("torch", "stable_baselines3", "tensorboard", "safetensors", "matplotlib", "pyarrow", "optuna"),
+    "render": ("pygame", "PIL", "imageio_ffmpeg"),
     "rllib": ("ray",),
 }
 """Extras and the modules they bring."""

@@ -1,0 +1,44 @@
+"""What the roles chose, and what of it was paid."""
+
+from __future__ import annotations
+
+from spiral_env.render.canvas import Canvas
+from spiral_env.render.palette import MUTED, SKY, TEXT, TRACK, YELLOW
+from spiral_env.render.panels._box import PADDING, Box, bar, card, money
+from spiral_env.render.scene import Role, Scene
+from spiral_env.roles import LEVERS, Lever
+
+__all__ = ["draw"]
+
+_TITLES = {"it": "IT", "business": "business", "finance": "finance", "sme": "SMEs"}
+_ROW = 20.5
+
+
+def draw(canvas: Canvas, box: Box, shown: Scene) -> None:
+    """A column a role."""
+    card(canvas, box, "Levers", "what each role chose, and what it paid; of SMEs the mean")
+    width = (box.width - 2.0 * PADDING + 14.0) / len(shown.roles)
+    for k, (name, role) in enumerate(shown.roles.items()):
+        _role(canvas, Box(box.x + PADDING + k * width, box.y + 36.0, width - 14.0, box.height - 44.0), name, role)
+
+
+def _role(canvas: Canvas, box: Box, name: str, role: Role) -> None:
+    canvas.text((box.x, box.y), _TITLES[name], 13, TEXT, bold=True)
+    short = role.paid < role.asked - 0.05
+    canvas.text((box.right, box.y + 1.0), f"{money(role.paid)} k$", 11, YELLOW if short else MUTED, across=1.0)
+    for k, lever in enumerate(LEVERS[name]):
+        _lever(canvas, Box(box.x, box.y + 20.0 + _ROW * k, box.width, _ROW), lever, role.levers[lever.name])
+
+
+def _lever(canvas: Canvas, box: Box, lever: Lever, effort: float) -> None:
+    """Its name over a bar; of a category three boxes, the chosen one full and named."""
+    canvas.text((box.x, box.y), lever.name.replace("_", " "), 11, MUTED)
+    track = Box(box.x, box.y + 14.5, box.width, 3.5)
+    if lever.kind == "graded":
+        bar(canvas, track, effort, SKY)
+        return
+    chosen = min(2, int(3.0 * effort))
+    canvas.text((box.right, box.y), lever.options[chosen], 11, TEXT, across=1.0)
+    part = (box.width - 4.0) / 3.0
+    for k in range(3):
+        canvas.box(track.x + k * (part + 2.0), track.y, part, track.height, SKY if k == chosen else TRACK, 1.7)
