@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
+from spiral_env.agents.rules import Rules
 from spiral_env.core.state import LABELS
-from spiral_env.policy import check_role
-from spiral_env.roles import FEATURES, LEVERS
 from spiral_env.roles.finance import ASSETS
 
 __all__ = ["Scripted"]
@@ -20,28 +21,18 @@ def _held(stock: np.ndarray, level: np.ndarray, hold: float) -> np.ndarray:
     return np.where(stock < 0.34 + 0.06 * level + _MARGIN, 1.0, hold)
 
 
-class Scripted:
+class Scripted(Rules):
     """Build what the level needs and hold it; answer alerts; follow forecasts while the market is calm."""
 
     name = "scripted"
 
-    def __init__(self, role: str) -> None:
-        """For one role."""
-        self._role = check_role(role)
-
-    def reset(self, keys: np.ndarray) -> None:
-        """Nothing is remembered."""
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """Efforts ``[E, A, L]`` from observations ``[E, A, O]``; a lever without a rule as the average firm's."""
-        table = enumerate(FEATURES[self._role])
-        see = {x.name: observation[..., k].astype(np.float64) * x.scale for k, x in table}
-        chosen = getattr(self, f"_{self._role}")(see)
-        columns = [chosen.get(lever.name, lever.average) for lever in LEVERS[self._role]]
-        return np.stack([np.broadcast_to(c, observation.shape[:2]) for c in columns], axis=-1).astype(np.float64)
+    def choose(self, see: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray | float]:
+        """By the rule of the role."""
+        rule: Callable[..., dict[str, np.ndarray]] = getattr(self, f"_{self._role}")
+        return rule(see)
 
     @staticmethod
-    def _it(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _it(see: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """``now`` on the alerted tier while it still helps, else ``batch``; tools as needed; rank by EPSS."""
         efforts = {}
         for tier in ("edge", "core", "internal"):
@@ -54,7 +45,7 @@ class Scripted:
         return efforts
 
     @staticmethod
-    def _business(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _business(see: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Modules as needed, privacy technology to a half, epsilon within the account that counts as kept."""
         return {
             "modules": _held(see["modules"], see["level"], 0.4),
@@ -63,7 +54,7 @@ class Scripted:
         }
 
     @staticmethod
-    def _finance(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _finance(see: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Lend, hold what is forecast to rise while the market is calm, verify a little."""
         calm = see["volatility"] < 0.035
         rising = {f"asset_{j}": np.where(see[f"asset_signal_{j}"] > 0.0, 0.4, 0.1) for j in ASSETS}
@@ -73,7 +64,7 @@ class Scripted:
         }
 
     @staticmethod
-    def _sme(see: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _sme(see: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Full tier and sharing, hygiene to a good stock, real ESG where money allows it, loans within limits."""
         return {
             "patching": np.where(see["hygiene"] < 0.7, 1.0, 0.5),
