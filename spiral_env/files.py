@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 import socket
 import stat
@@ -28,6 +29,7 @@ except ModuleNotFoundError:
 
 __all__ = [
     "MAX_DEPTH",
+    "as_json_text",
     "check_writable",
     "locked",
     "parse_json",
@@ -40,6 +42,8 @@ __all__ = [
 MAX_DEPTH = 64
 """How deep tables and lists of a parsed file may be nested."""
 
+_NUMBERS = re.compile(r"\[\n\s+([^\[\]{}\"]*?)\n\s*\]")
+"""A list of numbers over several lines; line ends inside of texts are written as escapes."""
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -198,6 +202,20 @@ def _check_plain(found: os.stat_result, limit: int) -> None:
         raise ValueError(f"must be a regular file, is {_KINDS.get(stat.S_IFMT(found.st_mode), 'none')}")
     if found.st_size > limit:
         raise ValueError(f"must have at most {limit:,} bytes, has {found.st_size:,}")
+
+
+def as_json_text(data: Any) -> str:
+    """JSON, lists of numbers on one line; what is not finite, which JSON does not know, as null."""
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, dict):
+            return {key: plain(value) for key, value in x.items()}
+        if isinstance(x, list | tuple):
+            return [plain(value) for value in x]
+        return None if isinstance(x, float) and not math.isfinite(x) else x
+
+    text = json.dumps(plain(data), indent=1, allow_nan=False)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def parse_json(data: bytes | str, what: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -11,23 +10,24 @@ import pytest
 
 from spiral_env.core.params import PARAMETERS
 from spiral_env.core.state import FIELDS
+from spiral_env.questions.assumed import drawn
+from spiral_env.questions.claims import named
+from spiral_env.questions.claims.marginal import Apart
+from spiral_env.questions.report import Part, Report, measured
+from spiral_env.questions.runs import Run, Runs
+from spiral_env.questions.teams import VALUE, Held, altered, play, team
 from spiral_env.roles import FEATURES, LEVERS, NUM_LEVERS
 from spiral_env.scenarios import load_scenario
 from tests.benchmarks import bench as benchmarks
 from tests.benchmarks import effects, gpu, worked_month
-from tests.benchmarks import report as reports
 from tests.benchmarks.bench import PARTS, beside_peers, markdown
 from tests.benchmarks.counting import WORK, CountedMonth
-from tests.benchmarks.draws import drawn
-from tests.benchmarks.marginal import Apart
 from tests.benchmarks.memory import _Views
 from tests.benchmarks.planner import Planning, planned
-from tests.benchmarks.report import Part
-from tests.benchmarks.runs import Run, Runs
+from tests.benchmarks.runs import KINDS
 from tests.benchmarks.search import WIDTH, Found, score
 from tests.benchmarks.stepping import check_parity, opened, random_efforts
-from tests.benchmarks.switches import named
-from tests.benchmarks.teams import VALUE, Averaged, Frozen, Held, altered, play, team
+from tests.benchmarks.teams import Averaged, Frozen
 
 
 def test_the_counted_month_is_the_month() -> None:
@@ -179,14 +179,13 @@ def test_means_of_past_views_stand_behind_the_present_one() -> None:
 def test_a_report_keeps_parts_that_were_measured_before(tmp_path: Path) -> None:
     part = Part("Figures", lambda context: {"x": context}, lambda figures: (["", "x"], [["row", figures["x"]]]))
     for only, context in (("b", 1.5), ("a", [2.0, 1.0, 3.0])):
-        options = argparse.Namespace(only=only, out=tmp_path)
-        reports.write({"a": part, "b": part}, context, options, "game", "world")
+        list(Report({"a": part, "b": part}, "game", tmp_path, "command", "world").write(context, only))
     assert list(json.loads((tmp_path / "game.json").read_text())) == ["a", "b"]
     text = (tmp_path / "game.md").read_text()
     assert "| row | 1.50 |" in text
     assert "| row | 2.00 [1.00, 3.00] |" in text
     with pytest.raises(ValueError, match=r"--only must be of a, b, got 'c'"):
-        reports.measured({"a": part, "b": part}, "c")
+        measured({"a": part, "b": part}, "c")
 
 
 def test_the_worked_month_of_the_model_is_what_the_simulator_tells() -> None:
@@ -208,12 +207,12 @@ def test_effects_stand_in_the_rows_that_name_their_switch() -> None:
 
 def test_runs_of_another_length_and_switches_that_are_none_are_one_line(tmp_path: Path) -> None:
     run = Run("cooperative", 0, load_scenario("small-v1"))
-    done = Runs(tmp_path, 1000, 1, {}).path(run)
+    done = Runs(tmp_path, 1000, 1, {}, KINDS).path(run)
     done.mkdir(parents=True)
     (done / "done.json").write_text('{"timesteps": 1000}')
-    assert Runs(tmp_path, 1000, 1, {}).trained([run]) == [done]
+    assert Runs(tmp_path, 1000, 1, {}, KINDS).trained([run]) == [done]
     with pytest.raises(ValueError, match=r"has 1,000 agent-steps, not 2,000: name another --runs folder"):
-        Runs(tmp_path, 2000, 1, {}).trained([run])
+        Runs(tmp_path, 2000, 1, {}, KINDS).trained([run])
     assert [x.name for x in named("edge off")][-1] == "all edges"
     with pytest.raises(ValueError, match="--retrain must name switches or groups, got 'edges'"):
         named("edges")

@@ -53,6 +53,7 @@ LAYERS = (
     },
     {"agents"},
     {"training"},
+    {"questions"},
     {"commands", "__main__", "spiral_env"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -21,6 +21,7 @@ COMMANDS = {
     "plot": "Learning",
     "evaluate": "Comparing",
     "game": "Comparing",
+    "claims": "Asking",
     "calibrate": "Checking",
     "bench": "Checking",
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spiral_env.files import write_atomically
-from tests.benchmarks.teams import HEIGHT, VALUE
+from spiral_env.questions.teams import HEIGHT, VALUE
 
 ROOT = Path(__file__).parents[2]
 PAGE, CLAIMS = ROOT / "MODEL.md", ROOT / "results/claims.json"

@@ -8,6 +8,7 @@ levers and features one by one. All teams play the same held-out episodes.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,30 +18,17 @@ import numpy as np
 from spiral_env.evaluation import EpisodeTable
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
 from spiral_env.policy import STATUS_QUO
+from spiral_env.questions.report import Part, Report, Row, command_line, measured
+from spiral_env.questions.runs import Run, Runs
+from spiral_env.questions.teams import HEIGHT, VALUE, Team, held, play, team
 from spiral_env.roles import FEATURES, LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.training import load_config
-from tests.benchmarks import report
-from tests.benchmarks.claims import arguments, basis
 from tests.benchmarks.memory import WINDOWS, trained_with_memory
 from tests.benchmarks.planner import Planning, planned
-from tests.benchmarks.report import Part, Row
-from tests.benchmarks.runs import KINDS, RECIPES, Run, Runs
+from tests.benchmarks.runs import KINDS, RECIPES, arguments, basis
 from tests.benchmarks.search import best_table, by_stage
-from tests.benchmarks.teams import (
-    HEIGHT,
-    PRIVATE,
-    VALUE,
-    Averaged,
-    Frozen,
-    Team,
-    feature_means,
-    held,
-    mean_of,
-    play,
-    team,
-    wrapped,
-)
+from tests.benchmarks.teams import PRIVATE, Averaged, Frozen, feature_means, mean_of, wrapped
 
 RECIPE = RECIPES / "baseline-v1-es.toml"
 NAMED = ("uniform", "status_quo", "scripted")
@@ -308,7 +296,7 @@ def main() -> None:
     options = parser.parse_args()
     planning = Planning(options.horizon, options.stride, options.plans, options.rounds)
     try:
-        report.measured(PARTS, options.only)
+        measured(PARTS, options.only)
         game = Game(
             **basis(options),
             seeds=options.seeds,
@@ -318,7 +306,10 @@ def main() -> None:
         )
     except ValueError as error:
         parser.error(str(error))
-    report.write(PARTS, game, options, "game", f"{game.world.id} {game.world.hash}")
+    command = command_line("python -m tests.benchmarks.game", sys.argv[1:])
+    report = Report(PARTS, "game", options.out, command, f"{game.world.id} {game.world.hash}")
+    for section in report.write(game, options.only):
+        print(section, flush=True)
 
 
 if __name__ == "__main__":

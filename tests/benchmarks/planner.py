@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spiral_env.policy import ask_policy, episode_keys, reset_policy
+from spiral_env.questions.teams import VALUE, Team
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.vector_env import SpiralVectorEnv
 from tests.benchmarks.search import PARTS, WIDTH
-from tests.benchmarks.teams import VALUE, Team
 
 __all__ = ["Planning", "planned"]
 

@@ -1,120 +1,57 @@
-"""Training runs behind the tables: made once for a world, gone on with where they stopped, and then left alone."""
+"""Kinds of trainings behind the tables, and what every report about them asks."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import argparse
 from pathlib import Path
 from typing import Any
 
-from spiral_env.files import write_atomically
-from spiral_env.scenarios import Scenario
+from spiral_env.questions.runs import Kind, Runs
+from spiral_env.scenarios import load_scenario
+from spiral_env.training import parse_override
 
-__all__ = ["KINDS", "RECIPES", "Run", "Runs"]
+__all__ = ["KINDS", "RECIPES", "arguments", "basis"]
 
 RECIPES = Path(__file__).parents[2] / "train"
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cooperative": ("es", {"reward_mode": "cooperative"}),
-    "selfish": ("es", {"reward_mode": "selfish"}),
-    "mixed": ("es", {"reward_mode": "mixed"}),
-    "linear": ("es", {"reward_mode": "cooperative", "layers": 0, "es_sigma": 0.3, "learning_rate": 0.15}),
-    "ippo": ("ippo", {"reward_mode": "cooperative"}),
-    "mappo": ("mappo", {"reward_mode": "cooperative"}),
-    "gru": ("ippo", {"reward_mode": "cooperative", "recurrent": "it,business,finance,sme"}),
-    "myopic": ("ippo", {"reward_mode": "cooperative", "gamma": 1e-9, "gae_lambda": 0.0}),
+
+
+def _kind(recipe: str, **differs: Any) -> Kind:
+    return Kind(RECIPES / f"baseline-v1-{recipe}.toml", differs)
+
+
+KINDS: dict[str, Kind] = {
+    "cooperative": _kind("es", reward_mode="cooperative"),
+    "selfish": _kind("es", reward_mode="selfish"),
+    "mixed": _kind("es", reward_mode="mixed"),
+    "linear": _kind("es", reward_mode="cooperative", layers=0, es_sigma=0.3, learning_rate=0.15),
+    "ippo": _kind("ippo", reward_mode="cooperative"),
+    "mappo": _kind("mappo", reward_mode="cooperative"),
+    "gru": _kind("ippo", reward_mode="cooperative", recurrent="it,business,finance,sme"),
+    "myopic": _kind("ippo", reward_mode="cooperative", gamma=1e-9, gae_lambda=0.0),
 }
-"""Kind of run -> the recipe it starts from, ``train/baseline-v1-<recipe>.toml``, and what differs from it."""
+"""Kind of run -> the recipe it starts from, and what differs from it."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training: a kind, a seed, and the world if it is not the one that is examined."""
-
-    kind: str
-    seed: int
-    world: Scenario
-    world_name: str = ""
-
-    @property
-    def name(self) -> str:
-        """Of its folder."""
-        return f"{self.world_name or 'whole'}-{self.kind}-{self.seed}"
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Trainings of a folder.
-
-    Attributes:
-        folder: where they lie, a folder a world below it: a changed world is trained in anew.
-        timesteps: agent-steps of each.
-        jobs: trained side by side, one thread each.
-        overrides: hyperparameters for all, ``name -> value``.
-    """
-
-    folder: Path
-    timesteps: int
-    jobs: int
-    overrides: Mapping[str, Any]
-
-    def path(self, run: Run) -> Path:
-        """Folder of a run."""
-        return self.folder / run.world.hash / run.name
-
-    def trained(self, runs: Iterable[Run]) -> list[Path]:
-        """Folders of the runs, each trained to its end."""
-        todo = list(runs)
-        with ThreadPoolExecutor(self.jobs) as pool:
-            list(pool.map(self._train, todo))
-        return [self.path(run) for run in todo]
-
-    def _train(self, run: Run) -> None:
-        out = self.path(run)
-        if self._is_done(out):
-            return
-        world = out.with_name("world.toml")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(world, run.world.to_toml())
-        recipe, differs = KINDS[run.kind]
-        values = {**differs, "scenario": str(world), "seed": run.seed, "timesteps": self.timesteps}
-        values |= {"max_seconds": 36_000.0, "env_threads": 1, **self.overrides}
-        start = ["--config", str(RECIPES / f"baseline-v1-{recipe}.toml")]
-        start += [x for name, value in values.items() for x in ("--set", f"{name}={_toml(value)}")]
-        command = [sys.executable, "-m", "spiral_env", "train", "--json", "--out", str(out)]
-        done = subprocess.run(
-            [*command, *(["--resume"] if (out / "config.json").exists() else start)],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"training {out} failed: {done.stderr.strip().splitlines()[-1:]}")
-        write_atomically(out / "done.json", json.dumps({"timesteps": self.timesteps}) + "\n")
-        print(f"trained {out}", file=sys.stderr, flush=True)
-
-    def _is_done(self, out: Path) -> bool:
-        """Whether it came to its end; one of another length would be no fair comparison.
-
-        Raises:
-            ValueError: it did, with another number of agent-steps.
-        """
-        if not (out / "done.json").exists():
-            return False
-        length = json.loads((out / "done.json").read_text())["timesteps"]
-        if length != self.timesteps:
-            raise ValueError(
-                f"run {out} has {length:,} agent-steps, not {self.timesteps:,}: name another --runs folder"
-            )
-        return True
+def arguments(description: str | None, name: str) -> argparse.ArgumentParser:
+    """What a report asks."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenario", default="baseline-v1")
+    parser.add_argument("--max-cycles", type=int, default=None, help="months of an episode, for the scenario's")
+    parser.add_argument("--episodes", type=int, default=200)
+    parser.add_argument("--runs", type=Path, default=Path("results/runs") / name)
+    parser.add_argument("--timesteps", type=int, default=60_000_000, help="agent-steps of each training")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings side by side")
+    parser.add_argument("--set", action="append", default=[], help="hyperparameter=value of every training")
+    parser.add_argument("--only", default="", help="parts, comma-separated")
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    return parser
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+def basis(options: argparse.Namespace) -> dict[str, Any]:
+    """World, episodes and trainings as asked for."""
+    world = load_scenario(options.scenario)
+    if options.max_cycles is not None:
+        world = world.model_copy(update={"max_cycles": options.max_cycles})
+    overrides = dict(parse_override(x) for x in options.set)
+    runs = Runs(options.runs, options.timesteps, options.jobs, overrides, KINDS)
+    return {"world": world, "episodes": options.episodes, "runs": runs}

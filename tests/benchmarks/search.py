@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spiral_env.policy import STATUS_QUO, Policy
+from spiral_env.questions.teams import VALUE, Team, play
 from spiral_env.roles import FEATURES, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.vector_env import SpiralVectorEnv
-from tests.benchmarks.teams import VALUE, StageTable, Team, play
+from tests.benchmarks.teams import StageTable
 
 __all__ = ["PARTS", "WIDTH", "Found", "best_table", "by_stage", "score"]
 

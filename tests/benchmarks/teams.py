@@ -4,67 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from spiral_env.agents import load_policy
-from spiral_env.evaluation import EpisodeTable, run_episodes
+from spiral_env.evaluation import EpisodeTable
 from spiral_env.policy import Policy
-from spiral_env.roles import FEATURES, LEVERS, ROLES
+from spiral_env.questions.teams import Team, Wrapper, play
+from spiral_env.roles import FEATURES, ROLES
 from spiral_env.roles.public import NUM_PUBLIC
 from spiral_env.scenarios import Scenario
 
-__all__ = [
-    *("HEIGHT", "PRIVATE", "VALUE", "Averaged", "Frozen", "Held", "StageTable", "Team", "altered", "feature_means"),
-    *("held", "mean_of", "play", "team", "wrapped"),
-]
+__all__ = ["PRIVATE", "Averaged", "Frozen", "StageTable", "feature_means", "mean_of", "wrapped"]
 
-VALUE, HEIGHT = "ecosystem_value", "spiral_height"
 PRIVATE = {role: range(NUM_PUBLIC, len(FEATURES[role])) for role in ROLES}
 """Places of the features that a role alone sees."""
-Team = Mapping[str, Policy]
 
 
-def team(spec: str) -> dict[str, Policy]:
-    """The same policy for every role: a name, ``constant:...`` or a run's folder."""
-    return {role: load_policy(spec, role) for role in ROLES}
-
-
-def play(world: Scenario, players: Team, episodes: int, **options: Any) -> EpisodeTable:
-    """The first held-out episodes of a world, all side by side."""
-    return run_episodes(world, players, episodes, num_envs=min(episodes, 512), **options)
-
-
-def altered(world: Scenario, params: Mapping[str, Any]) -> Scenario:
-    """The world with some parameters replaced."""
-    return world.model_copy(update={"params": {**world.params, **params}})
-
-
-class _Wrapper:
-    """A policy that acts as another does; what is changed is the subclass's."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy, self.name = policy, f"{type(self).__name__} {policy.name}"
-
-    def reset(self, keys: np.ndarray) -> None:
-        """Open episodes of the other."""
-        self.policy.reset(keys)
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """Efforts of the other, ``[E, A, L]``, for what it is shown, ``[E, A, O]``."""
-        return self.change(np.asarray(self.policy.act(self.show(observation))))
-
-    def show(self, observation: np.ndarray) -> np.ndarray:
-        """What the other sees."""
-        return observation
-
-    def change(self, efforts: np.ndarray) -> np.ndarray:
-        """What is done in place of its efforts."""
-        return efforts
-
-
-class Frozen(_Wrapper):
+class Frozen(Wrapper):
     """Sees some features at a fixed value, whatever happens."""
 
     def __init__(self, policy: Policy, values: Mapping[int, float]) -> None:
@@ -79,7 +35,7 @@ class Frozen(_Wrapper):
         return seen
 
 
-class Averaged(_Wrapper):
+class Averaged(Wrapper):
     """Every agent of the role sees the mean of all their views."""
 
     def show(self, observation: np.ndarray) -> np.ndarray:
@@ -88,22 +44,7 @@ class Averaged(_Wrapper):
         return np.broadcast_to(mean, observation.shape).copy()
 
 
-class Held(_Wrapper):
-    """Some levers stand at a fixed effort."""
-
-    def __init__(self, policy: Policy, efforts: Mapping[int, float]) -> None:
-        """``efforts``: place of a lever -> its effort."""
-        super().__init__(policy)
-        self.places, self.values = list(efforts), np.array(list(efforts.values()))
-
-    def change(self, efforts: np.ndarray) -> np.ndarray:
-        """The efforts with those that are held."""
-        out = efforts.copy()
-        out[..., self.places] = self.values
-        return out
-
-
-class _Seen(_Wrapper):
+class _Seen(Wrapper):
     """Adds up what the other policy is shown."""
 
     def __init__(self, policy: Policy) -> None:
@@ -140,15 +81,6 @@ class StageTable:
 def wrapped(players: Team, roles: Mapping[str, Callable[[Policy], Policy]]) -> dict[str, Policy]:
     """The team with some roles' policies wrapped."""
     return {role: roles[role](policy) if role in roles else policy for role, policy in players.items()}
-
-
-def held(players: Team, efforts: Mapping[str, Mapping[str, float]]) -> dict[str, Policy]:
-    """The team with levers, role -> name -> effort, held at a constant."""
-    out = dict(players)
-    for role, by_name in efforts.items():
-        names = [x.name for x in LEVERS[role]]
-        out[role] = Held(players[role], {names.index(name): effort for name, effort in by_name.items()})
-    return out
 
 
 def feature_means(world: Scenario, players: Team, episodes: int) -> dict[str, np.ndarray]:

@@ -9,15 +9,15 @@ import numpy as np
 
 from spiral_env.evaluation.statistics import mean_interval, paired_difference
 from spiral_env.policy import Policy, ask_policy, episode_keys, reset_policy
+from spiral_env.questions.claims.draws import CARELESS
+from spiral_env.questions.claims.switches import Claims
+from spiral_env.questions.report import Row
+from spiral_env.questions.teams import VALUE, Team, held, play, team
 from spiral_env.roles import FEATURES, LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.vector_env import SpiralVectorEnv
-from tests.benchmarks.draws import CARELESS
-from tests.benchmarks.report import Row
-from tests.benchmarks.switches import Claims
-from tests.benchmarks.teams import VALUE, Team, held, play, team
 
-__all__ = ["marginal", "marginal_table", "sizes", "sizes_table"]
+__all__ = ["Apart", "marginal", "marginal_table", "sizes", "sizes_table"]
 
 _SIZE = [x.name for x in FEATURES["sme"]].index("size")
 CHANGES: dict[str, dict[str, float]] = {
@@ -108,12 +108,13 @@ def sizes(claims: Claims) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     teams = {name: x[0] for name, x in claims.teams().items()} | {"careless": held(team("scripted"), CARELESS)}
     for name, players in teams.items():
-        for n in NUMBERS:
-            metrics = play(claims.world, players, claims.episodes, num_smes=n).metrics
-            rows.setdefault(name, {})[str(n)] = mean_interval(metrics[VALUE] / n)
+        each = {n: play(claims.world, players, claims.episodes, num_smes=n).metrics[VALUE] / n for n in NUMBERS}
+        rows[name] = {str(n): mean_interval(x) for n, x in each.items()}
+        rows[name]["most against fewest"] = paired_difference(each[NUMBERS[-1]], each[NUMBERS[0]])
     return {"episodes": claims.episodes, "rows": rows}
 
 
 def sizes_table(figures: dict[str, Any]) -> tuple[Row, list[Row]]:
     """A row a team, a column a number of SMEs."""
-    return ["V by SME", *map(str, NUMBERS)], [[name, *x.values()] for name, x in figures["rows"].items()]
+    head = ["V by SME", *map(str, NUMBERS), f"{NUMBERS[-1]} against {NUMBERS[0]}"]
+    return head, [[name, *x.values()] for name, x in figures["rows"].items()]

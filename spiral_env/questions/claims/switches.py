@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from spiral_env.evaluation import EpisodeTable
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
+from spiral_env.questions.report import Row, shown
+from spiral_env.questions.runs import Run, Runs
+from spiral_env.questions.side_by_side import play_worlds
+from spiral_env.questions.teams import HEIGHT, VALUE, Team, altered, team
 from spiral_env.scenarios import Scenario
-from tests.benchmarks.report import Row, shown
-from tests.benchmarks.runs import Run, Runs
-from tests.benchmarks.teams import HEIGHT, VALUE, Team, altered, play, team
 
-__all__ = ["EDGES", "RESPONSES", "SWITCHES", "Claims", "Switch", "named", "retrained", "switches", "table"]
+__all__ = [
+    *("AIMS", "ARROWS", "DRIVERS", "EDGES", "POLICY", "RESPONSES", "SWITCHES"),
+    *("Claims", "Switch", "measures_of", "named", "retrained", "switches", "table"),
+]
 
 EDGES = ("edge_aggregation_governance", "edge_governance_value", "edge_value_aggregation")
 ARROWS = ("arrow_data_finance", "arrow_capital_commerce", "arrow_security_assets")
@@ -31,7 +34,9 @@ POLICY = {
 }
 RESPONSES = (*EDGES, *ARROWS, *DRIVERS[:2], "insurance", "detection", "shared_intelligence")
 """All that answers a pressure; with these off the pressures stand alone."""
-MEASURES = (VALUE, HEIGHT, "collapse", "sme_participation", "trust")
+AIMS = ("sme_participation", "trust", "greenwash_gap", "eps12")
+"""What policy levers aim at, beside value and height."""
+_WHOLE = (VALUE, HEIGHT, "collapse", *AIMS)
 
 
 class Switch(NamedTuple):
@@ -65,7 +70,7 @@ def named(names: str) -> list[Switch]:
     Raises:
         ValueError: there is none of that name.
     """
-    out = []
+    out: list[Switch] = []
     for name in filter(None, names.split(",")):
         found = [x for x in SWITCHES if name in ("all", x.name, x.name.split()[0], x.group)]
         if not found:
@@ -116,43 +121,42 @@ class Claims:
         }
 
 
-def episodes_of(world: Scenario, players: list[Team], episodes: int) -> dict[str, np.ndarray]:
-    """Each episode's measures, averaged over teams of one kind."""
-    tables: list[EpisodeTable] = [play(world, x, episodes) for x in players]
-    return {name: np.mean([x.metrics[name] for x in tables], axis=0) for name in MEASURES}
+def measures_of(worlds: Sequence[Scenario], players: Sequence[Team], episodes: int) -> list[dict[str, np.ndarray]]:
+    """Each episode's measures in every world, averaged over teams of one kind."""
+    found = [play_worlds(worlds, x, episodes).metrics for x in players]
+    mean = {name: np.mean([x[name] for x in found], axis=0) for name in _WHOLE}
+    return [{name: x[k] for name, x in mean.items()} for k in range(len(worlds))]
 
 
 def _change(after: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    out: dict[str, Any] = {name: paired_difference(after[name], before[name]) for name in (VALUE, HEIGHT)}
+    out: dict[str, Any] = {name: paired_difference(after[name], before[name]) for name in (VALUE, HEIGHT, *AIMS)}
     return out | {
-        "share": after[VALUE].mean() / before[VALUE].mean() - 1.0,
+        "share": float(after[VALUE].mean() / before[VALUE].mean() - 1.0),
         "collapse": float(after["collapse"].mean()),
     }
 
 
 def switches(claims: Claims) -> dict[str, Any]:
     """Change under every switch, of teams that play on as they are."""
-    base = {name: episodes_of(claims.world, x, claims.episodes) for name, x in claims.teams().items()}
-    rows = []
-    for switch in SWITCHES:
-        world = altered(claims.world, switch.params)
-        after = {name: episodes_of(world, x, claims.episodes) for name, x in claims.teams().items()}
-        rows.append(_row(switch, {name: _change(after[name], base[name]) for name in base}))
-    return {"episodes": claims.episodes, "base": {name: _means(x) for name, x in base.items()}, "switches": rows}
+    worlds = [claims.world, *(altered(claims.world, x.params) for x in SWITCHES)]
+    played = {name: measures_of(worlds, x, claims.episodes) for name, x in claims.teams().items()}
+    rows = [
+        _row(switch, {name: _change(x[k], x[0]) for name, x in played.items()}) for k, switch in enumerate(SWITCHES, 1)
+    ]
+    base = {name: _means(x[0]) for name, x in played.items()}
+    return {"episodes": claims.episodes, "base": base, "switches": rows}
 
 
 def retrained(claims: Claims) -> dict[str, Any]:
     """Change under a switch, of teams trained in the whole world against teams trained in the switched one."""
+    worlds = [altered(claims.world, switch.params) for switch in claims.retrain]
     whole = [team(x) for x in claims.folders(claims.world)]
-    base = episodes_of(claims.world, whole, claims.episodes)
+    base, *going_on = measures_of([claims.world, *worlds], whole, claims.episodes)
     rows = []
-    for switch in claims.retrain:
-        world = altered(claims.world, switch.params)
+    for switch, world, on in zip(claims.retrain, worlds, going_on, strict=True):
         anew = [team(x) for x in claims.folders(world, switch.name.replace(" ", "-"))]
-        after = episodes_of(world, anew, claims.episodes)
-        change = {"retrained": _change(after, base)}
-        change["of them, playing on"] = _change(episodes_of(world, whole, claims.episodes), base)
-        rows.append(_row(switch, change))
+        (after,) = measures_of([world], anew, claims.episodes)
+        rows.append(_row(switch, {"retrained": _change(after, base), "of them, playing on": _change(on, base)}))
     steps = {"training_seeds": claims.seeds, "agent_steps": claims.runs.timesteps}
     return {"episodes": claims.episodes, **steps, "base": {"retrained": _means(base)}, "switches": rows}
 
