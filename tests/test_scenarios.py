@@ -27,6 +27,7 @@ REQUIRED = {
     "fragmented-v1",
     "large-v1",
     "procedural-v1",
+    "siege-v1",
 }
 
 
