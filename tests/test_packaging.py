@@ -77,10 +77,11 @@ def test_the_wheel_holds_the_package_alone(built: Path) -> None:
     assert {name.split("/")[0] for name in _names(built)} == {"spiral_env", f"{NAME}.dist-info"}
 
 
-def test_the_wheel_holds_every_module_scenario_and_table(built: Path) -> None:
-    kinds = {".py", ".toml", ".csv", ".typed"}
+def test_the_wheel_holds_every_module_scenario_table_and_part_of_a_page(built: Path) -> None:
+    kinds = {".py", ".toml", ".csv", ".typed", ".html", ".css", ".js", ".txt"}
     expected = {p.relative_to(ROOT).as_posix() for p in PACKAGE.rglob("*") if p.suffix in kinds}
-    assert {name for name in _names(built) if Path(name).suffix in kinds} == expected
+    ours = {name for name in _names(built) if name.startswith("spiral_env/")}
+    assert {name for name in ours if Path(name).suffix in kinds} == expected
     assert {"spiral_env/scenarios/baseline-v1.toml", "spiral_env/py.typed"} <= expected
 
 

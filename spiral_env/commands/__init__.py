@@ -20,6 +20,7 @@ COMMANDS = {
     "sweep": "Learning",
     "plot": "Learning",
     "evaluate": "Comparing",
+    "replay": "Comparing",
     "game": "Comparing",
     "claims": "Asking",
     "calibrate": "Checking",

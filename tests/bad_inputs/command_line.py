@@ -36,6 +36,7 @@ HUGE = "9" * 30
 NEEDED: dict[str, list[str]] = {
     "info": [],
     "rollout": [],
+    "replay": ["uniform"],
     "train": ["--out", "new-run", "--timesteps", "1", "--max-seconds", "1", "--set", "num_envs=2"],
     "sweep": ["--out", "new-sweep", "--trials", "1", "--set-range", "gamma=0.9,0.99", "--set", "timesteps=1"],
     "plot": ["empty"],
