@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spiral_env.agents.planner import Planning, planned
 from spiral_env.evaluation import EpisodeTable
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
 from spiral_env.policy import STATUS_QUO
@@ -25,7 +26,6 @@ from spiral_env.roles import FEATURES, LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.training import load_config
 from tests.benchmarks.memory import WINDOWS, trained_with_memory
-from tests.benchmarks.planner import Planning, planned
 from tests.benchmarks.runs import KINDS, RECIPES, arguments, basis
 from tests.benchmarks.search import best_table, by_stage
 from tests.benchmarks.teams import PRIVATE, Averaged, Frozen, feature_means, mean_of, wrapped
@@ -177,7 +177,7 @@ def memory(game: Game) -> dict[str, Any]:
 
 
 def planner(game: Game) -> dict[str, Any]:
-    """Plans in the true future over each trained team."""
+    """Plans over each trained team, in the true future or, with ``--futures``, in resampled ones."""
     before, after = [], []
     for players in game.teams():
         a, b = planned(game.world, players, game.plan_episodes, game.planning)
@@ -278,7 +278,7 @@ PARTS: dict[str, Part] = {
     "myopic": Part("Myopic: share of trained above uniform", myopic, table),
     "views": Part("Views: change of V", views, table),
     "memory": Part("Memory: change of V", memory, table),
-    "planner": Part("Plans with a known future", planner, table),
+    "planner": Part("Plans over snapshots", planner, table),
     "algorithms": Part("Algorithms at equal agent-steps", algorithms, table),
     "levers": Part("Levers held at a constant: change of V", levers, table),
     "features": Part("Features frozen at their mean: change of V", features, table),
@@ -294,7 +294,7 @@ def main() -> None:
     for name, value in vars(Planning()).items():
         parser.add_argument(f"--{name}", type=int, default=value, help="of the planner")
     options = parser.parse_args()
-    planning = Planning(options.horizon, options.stride, options.plans, options.rounds)
+    planning = Planning(**{name: getattr(options, name) for name in vars(Planning())})
     try:
         measured(PARTS, options.only)
         game = Game(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from spiral_env.agents.planner import PARTS, WIDTH
 from spiral_env.policy import STATUS_QUO, Policy
 from spiral_env.questions.teams import VALUE, Team, play
 from spiral_env.roles import FEATURES, MAX_LEVERS, NUM_LEVERS, ROLES
@@ -15,12 +15,8 @@ from spiral_env.scenarios import Scenario
 from spiral_env.vector_env import SpiralVectorEnv
 from tests.benchmarks.teams import StageTable
 
-__all__ = ["PARTS", "WIDTH", "Found", "best_table", "by_stage", "score"]
+__all__ = ["Found", "best_table", "by_stage", "score"]
 
-WIDTH = sum(NUM_LEVERS.values())
-_ENDS = dict(zip(ROLES, itertools.accumulate(NUM_LEVERS.values()), strict=True))
-PARTS = {role: slice(end - NUM_LEVERS[role], end) for role, end in _ENDS.items()}
-"""Where the levers of each role stand among all."""
 _STAGES = ("aggregation", "governance", "value")
 _POPULATION, _ELITES, _WORLDS = 64, 10, 8
 _SPREAD, _LEAST, _PACE = 0.35, 0.04, 0.7
