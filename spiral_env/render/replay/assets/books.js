@@ -22,37 +22,37 @@ function flowsOf(team, month, most) {
 
 function sankey(parent, k) {
   const team = TEAMS[k];
-  const most = () => (narrow() ? 7 : 14);
   const made = figure(parent, {
-    title: `Money of ${team.label}`, note: "who pays, what for, who gets it; green business, grey capital, red losses", width: TWO ? "w6" : "",
+    title: `Money of ${team.label}`, note: "k$: who pays, what for, who gets it; green business, grey capital, red losses", width: TWO ? "w6" : "",
     describe: () => `${money.mode === "month" ? `In month ${now.month}` : `From the start to month ${now.month}`}, in k$: ` + flowsOf(team, now.month, 8).map((x) => `${words(x.name)} ${number(x.size)}, paid by ${who(x.paid)} to ${who(x.got)}`).join("; "),
-    numbers: () => [["purpose", "class", ...DATA.accounts.map((a) => `${a} pays`), ...DATA.accounts.map((a) => `${a} gets`)], flowsOf(team, now.month, 99).map((x) => [words(x.name), x.class, ...x.paid, ...x.got])],
+    numbers: () => [["purpose", "class", ...DATA.accounts.map((a) => `${words(a)} pay`), ...DATA.accounts.map((a) => `${words(a)} get`)], flowsOf(team, now.month, 99).map((x) => [words(x.name), x.class, ...x.paid, ...x.got])],
   });
   const height = 470;
   new Chart(made, height, () => {
-    const flows = flowsOf(team, now.month, most());
-    const size = total(flows.map((x) => x.size));
-    const largest = Math.max(...TEAMS.map((x) => total(flowsOf(x, now.month, 99).map((f) => f.size))), 1e-9);
+    const turnover = (x) => total(flowsOf(x, now.month, 99).map((f) => f.size));
+    const share = Math.max(0.55, turnover(team) / Math.max(...TEAMS.map(turnover), 1e-9));
+    const flows = flowsOf(team, now.month, Math.round((narrow() ? 8 : 14) * share));
+    const spare = ((height - 16) * (1 - share)) / 2;
     const links = [], nodes = new Map();
     const node = (id, name, look, side) => nodes.set(id, { name: id, said: name, itemStyle: { color: look, borderWidth: 0 }, label: { position: side } });
     flows.forEach((x) => {
       const look = colour(KIND_COLOURS[x.class]), id = `for ${x.name}`;
       node(id, words(x.name), look, "right");
-      x.paid.forEach((amount, a) => { if (amount > 0) { node(`from ${DATA.accounts[a]}`, DATA.accounts[a], colour("ink"), "right"); links.push({ source: `from ${DATA.accounts[a]}`, target: id, value: amount, lineStyle: { color: look } }); } });
-      x.got.forEach((amount, a) => { if (amount > 0) { node(`to ${DATA.accounts[a]}`, DATA.accounts[a], colour("ink"), "left"); links.push({ source: id, target: `to ${DATA.accounts[a]}`, value: amount, lineStyle: { color: look } }); } });
+      x.paid.forEach((amount, a) => { if (amount > 0) { node(`from ${DATA.accounts[a]}`, words(DATA.accounts[a]), colour("ink"), "right"); links.push({ source: `from ${DATA.accounts[a]}`, target: id, value: amount, lineStyle: { color: look } }); } });
+      x.got.forEach((amount, a) => { if (amount > 0) { node(`to ${DATA.accounts[a]}`, words(DATA.accounts[a]), colour("ink"), "left"); links.push({ source: id, target: `to ${DATA.accounts[a]}`, value: amount, lineStyle: { color: look } }); } });
     });
     return base({
       tooltip: { formatter: (x) => x.dataType === "edge" ? `${echarts.format.encodeHTML(x.data.source)} ${echarts.format.encodeHTML(x.data.target)}: ${number(x.data.value)} k$` : `${echarts.format.encodeHTML(x.name)}: ${number(x.value)} k$` },
       series: [{
-        type: "sankey", left: 4, right: 8, top: 8, bottom: 8 + (height - 16) * 0.9 * (1 - Math.max(0.35, size / largest)), nodeWidth: 8, nodeGap: narrow() ? 9 : 7, layoutIterations: 24, draggable: false, nodeAlign: "justify",
-        data: [...nodes.values()], links, labelLayout: { hideOverlap: true }, lineStyle: { opacity: dark.matches ? 0.4 : 0.3, curveness: 0.5 }, emphasis: { focus: "adjacency" },
+        type: "sankey", left: 4, right: 8, top: 8 + spare, bottom: 8 + spare, nodeWidth: 8, nodeGap: narrow() ? 9 : 7, layoutIterations: 24, draggable: false, nodeAlign: "justify",
+        data: [...nodes.values()], links, lineStyle: { opacity: dark.matches ? 0.4 : 0.3, curveness: 0.5 }, emphasis: { focus: "adjacency" },
         label: { color: colour("ink"), fontSize: narrow() ? 10 : 11, textBorderColor: colour("card"), textBorderWidth: 2, formatter: (x) => `${x.data.said} ${number(x.value)}` },
       }],
     });
   }, { moves: true });
 }
 
-const who = (amounts) => DATA.accounts.filter((_, a) => amounts[a] > 0).join(" and ");
+const who = (amounts) => words(DATA.accounts.filter((_, a) => amounts[a] > 0).join(" and "));
 
 function picker(parent) {
   const choose = (mode) => { money.mode = mode; show(); };

@@ -41,8 +41,10 @@ function course(parent) {
   lines(parent, { title: "Value, added up", unit: "k$ since the start", rows: [{ name: "value", lists: all("ecosystem_value", cumulated) }] });
   lines(parent, { title: "Ecosystem value", unit: "k$ a month", note: "k$ a month; pins: ! platform breach, p privacy incident", rows: [{ name: "value", lists: all("ecosystem_value") }], marks: breaches });
   lines(parent, { title: "Risk", unit: "k$ a month", note: "expected breach loss of platform and SMEs, k$ a month", rows: [{ name: "expected loss", lists: all("expected_loss") }] });
+  lines(parent, { title: "Risk against appetite", unit: "appetite", note: `R; governance's gate opens at ${number(DATA.gate_risk)}`, rows: [{ name: "R", lists: all("risk") }] });
   lines(parent, { title: "Lost in breaches, added up", unit: "k$ since the start", rows: [{ name: "lost", lists: all("realised_loss", cumulated) }] });
   lines(parent, { title: "Trust", unit: "share", rows: [{ name: "trust", lists: all("trust") }] });
+  lines(parent, { title: "Members", unit: "share of SMEs", rows: [{ name: "members", lists: all("members") }] });
 }
 
 // Incidents as rows of dots, a row a kind and team; those with a loss are larger.
