@@ -10,6 +10,7 @@ from typing import Any
 from spiral_env.agents.checkpoint import NetworkPolicy
 from spiral_env.agents.constant import Constant
 from spiral_env.agents.scripted import Scripted
+from spiral_env.agents.zoo import PREFIX, team_policy
 from spiral_env.outside import Imported, Limits, Outside
 from spiral_env.policy import Policy, StatusQuo, check_role
 from spiral_env.roles import ROLES
@@ -43,7 +44,7 @@ NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
     "marginal_sme": ("spiral_env.agents.marginal_sme:MarginalSme", ("sme",)),
 }
 """Policies that a name alone tells: the class, looked for when it is asked for, and the roles that it plays."""
-ALLOWED = f"{', '.join(NAMED)}, constant:e1,e2,.., a run's folder, module:name or path/file.py:name"
+ALLOWED = f"{', '.join(NAMED)}, constant:e1,e2,.., zoo:NAME, a run's folder, module:name or path/file.py:name"
 """What ``load_policy`` takes."""
 
 
@@ -52,8 +53,9 @@ def load_policy(spec: str | os.PathLike[str], role: str, limits: Limits | None =
 
     Args:
         spec: a name of ``NAMED`` that plays the role; ``constant:`` and an effort for all levers or for each; the
-            folder of a run or of a trained policy; or the user's own class or function, called with the role, as
-            ``module:name`` (looked for in the working directory too) or ``path/file.py:name``.
+            folder of a run or of a trained policy; ``zoo:`` and the name of a team of the zoo; or the user's own class
+            or function, called with the role, as ``module:name`` (looked for in the working directory too) or
+            ``path/file.py:name``.
         role: it, business, finance or sme.
         limits: how long a policy of the user's own may take; it is then imported and asked in a process of its own,
             when its first episodes are opened. None: it is imported here.
@@ -71,6 +73,8 @@ def load_policy(spec: str | os.PathLike[str], role: str, limits: Limits | None =
         return _named(text, role)
     if text.startswith("constant:"):
         return Constant(role, text.removeprefix("constant:"))
+    if text.startswith(PREFIX):
+        return team_policy(text.removeprefix(PREFIX), role)
     if _is_folder(text):
         return NetworkPolicy(Path(text), role)
     module, colon, name = text.rpartition(":")

@@ -179,6 +179,9 @@ class NetworkPolicy:
         self._prefix = _prefix(header, role)
         mine = {k: v for k, v in tensors.items() if k.startswith(self._prefix)}
         self._tensors: dict[str, Any] = {k.removeprefix(self._prefix): v.astype(np.float64) for k, v in mine.items()}
+        for tensor in self._tensors.values():
+            # Frozen: whatever plays it, it does not learn.
+            tensor.setflags(write=False)
         self._layers = int(header["layers"])
         self._continuous = header.get("head") == "continuous"
 
@@ -203,7 +206,7 @@ class NetworkPolicy:
         import torch
 
         mine = copy.copy(self)
-        mine._tensors = {name: torch.from_numpy(x).to(device) for name, x in self._tensors.items()}
+        mine._tensors = {name: torch.from_numpy(x.copy()).to(device) for name, x in self._tensors.items()}
         mine.reset(np.zeros(0))
         nothing = np.zeros(len(FEATURES[self._role]), np.float32)
         behind = nothing[:0] if self._prefix else _OPTIONS.pad(self._role, nothing)[len(nothing) :]

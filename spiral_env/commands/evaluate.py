@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._options import AsJson, Engine, RayAddress, TimeLimit, World, load_team, spread_over
+from spiral_env.commands._evaluation import play
+from spiral_env.commands._options import AsJson, Engine, RayAddress, TimeLimit, World
 from spiral_env.commands._output import as_json_text, emit
-from spiral_env.commands._progress import progress
 
 Mixed = Annotated[
     str | None,
@@ -21,18 +21,16 @@ Mixed = Annotated[
 ]
 _NAME = re.compile(r"""'[^']+'(?=[\s,]|$)|"[^"]+"(?=[\s,]|$)|constant:[^\s,]*(?:,[.\d][^\s,]*)*|[^\s,]+""")
 
-_SIDE_BY_SIDE = 8_192
-"""Episodes that are played side by side on a device."""
-
 
 def evaluate(
     scenario: World = "baseline-v1",
     compare: Annotated[
         list[str] | None,
         typer.Option(
-            help="Teams of one policy: uniform, status_quo (the average firm), scripted, constant:e1,e2,.., a run's "
-            "folder, module:Class or file.py:Class. Several with commas or spaces between, in quotes where a name "
-            "holds them, or by repeating the option.",
+            help="Teams of one policy: uniform, status_quo (the average firm), scripted, another baseline by its name, "
+            "constant:e1,e2,.., zoo:NAME, a run's folder, module:Class or file.py:Class; roles that it does not play "
+            "are the average firm's. Several with commas or spaces between, in quotes where a name holds them, or by "
+            "repeating the option.",
             show_default=False,
         ),
     ] = None,
@@ -53,6 +51,7 @@ def evaluate(
     everything: Annotated[bool, typer.Option(help="All outcome measures.")] = False,
     time_limit: TimeLimit = 10.0,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with every episode.")] = None,
+    marl_eval: Annotated[Path | None, typer.Option(help="JSON file to write in the form of marl-eval.")] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
     as_json: AsJson = False,
@@ -62,28 +61,24 @@ def evaluate(
     Policies of your own code play in processes of their own. One that fails costs its team its row, the others
     nothing; the exit code is then 1.
     """
-    from spiral_env.evaluation import compare as compared
+    from spiral_env.evaluation.export import as_marl_eval
     from spiral_env.evaluation.report import as_result, as_text
     from spiral_env.files import check_writable, write_atomically
 
-    check_writable(out)
+    for file in (out, marl_eval):
+        check_writable(file)
     if device is not None and engine == "ray":
         raise ValueError(f"--device must be left out with --engine ray, got {device!r}")
     specs = _teams(compare, {"it": it, "business": business, "finance": finance, "sme": sme})
-    teams = {name: load_team(team, time_limit) for name, team in specs.items()}
-    options: dict[str, Any] = {"reward_mode": reward_mode, "reward_basis": reward_basis}
-    options |= {"num_smes": num_smes, "max_cycles": max_cycles, "device": device}
-    played = options if device is None else options | {"num_envs": _SIDE_BY_SIDE}
-    with (
-        spread_over(engine, ray_address) as spread,
-        progress("evaluate", episodes * len(teams), "episodes") as shown,
-    ):
-        found = compared(scenario, teams, episodes, seed, progress=shown.advance, spread=spread, **played)
-    asked = {"scenario": scenario, "teams": specs, "episodes": episodes, "seed": seed, **options}
-    asked["time_limit"] = time_limit
+    asked: dict[str, Any] = {"scenario": scenario, "teams": specs, "episodes": episodes, "seed": seed}
+    asked |= {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
+    asked |= {"device": device, "time_limit": time_limit}
+    found = play(asked, engine=engine, address=ray_address)
     data = as_result(found, "evaluate", asked)
     if out is not None:
         write_atomically(out, as_json_text(data) + "\n")
+    if marl_eval is not None:
+        write_atomically(marl_eval, as_json_text(as_marl_eval(data)) + "\n")
     emit(as_json, data, as_text(found, everything=everything))
     if found.failures:
         raise typer.Exit(1)
@@ -91,13 +86,16 @@ def evaluate(
 
 def _teams(compare: list[str] | None, mix: dict[str, str | None]) -> dict[str, dict[str, str]]:
     """Name -> role -> policy: the teams compared, or the average firm and the mix beside it."""
+    from spiral_env.agents import team_of
     from spiral_env.roles import ROLES
 
     given = {role: spec for role, spec in mix.items() if spec is not None}
     if compare is not None:
         if given:
-            raise ValueError(f"--{next(iter(given))} must be left out with --compare: its teams play every role alike")
-        return {spec: dict.fromkeys(ROLES, spec) for spec in team_specs(compare)}
+            raise ValueError(
+                f"--{next(iter(given))} must be left out with --compare: its teams play all roles that they can"
+            )
+        return {spec: team_of(spec) for spec in team_specs(compare)}
     average = dict.fromkeys(ROLES, "status_quo")
     return {"status_quo": average} | ({"mix": average | given} if given else {})
 

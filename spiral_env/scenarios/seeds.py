@@ -14,6 +14,10 @@ the seed ``seed + i`` with ``split=None``, as in Gymnasium; with a split its wor
 batch with the seed ``seed + 1`` shares none of them. A sequence gives each row the seed, and so the worlds, of a single
 environment. Without a seed the first comes from the operating system. The two ranges of a scenario never overlap. Of m
 worlds drawn from a range of n, two are the same with a chance of about m^2 / 2n: next to none in the default ranges.
+
+Evaluation plays ``Scenario.evaluation_seeds(first, count)``, ``held_out_seeds`` in order; scores that are published
+stand on the first ``TEST_EPISODES``. The list is public: who holds a copy of the simulator can know its worlds. A
+judge who must not be known in advance takes another ``first`` and keeps it to himself.
 """
 
 from __future__ import annotations
@@ -26,11 +30,26 @@ import numpy as np
 
 from spiral_env.checks import check_optional, shown
 
-__all__ = ["HELD_OUT_SEEDS", "SPLITS", "TRAIN_SEEDS", "check_seed", "check_split", "row_seeds", "series"]
+__all__ = [
+    "HELD_OUT_SEEDS",
+    "SELECTION_SEED",
+    "SPLITS",
+    "TEST_EPISODES",
+    "TRAIN_SEEDS",
+    "check_seed",
+    "check_split",
+    "row_seeds",
+    "series",
+]
 
 TRAIN_SEEDS = (2**32, 2**62)
 HELD_OUT_SEEDS = (0, 2**32)
 """Half-open ranges of a scenario that names none."""
+TEST_EPISODES = 100
+"""Published list of a scenario: the first so many of its ``held_out_seeds``; scores stand on them. Nothing that is
+learned, searched or chosen may have played them."""
+SELECTION_SEED = 50_000
+"""Which held-out seed is the first of those on which one may choose: constant teams, hyperparameters, the best run."""
 SPLITS = ("train", "held_out")
 _HALF64 = 1 << 63
 _GOLDEN, _FIRST, _SECOND = (x - 2 * _HALF64 for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))

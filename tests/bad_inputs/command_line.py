@@ -41,6 +41,12 @@ NEEDED: dict[str, list[str]] = {
     "sweep": ["--out", "new-sweep", "--trials", "1", "--set-range", "gamma=0.9,0.99", "--set", "timesteps=1"],
     "plot": ["empty"],
     "evaluate": ["--episodes", "2"],
+    "reproduce": ["empty"],
+    "submit-check": ["scripted", "--episodes", "2", "--role", "it"],
+    "reference": ["small-v1", "--episodes", "2", "--candidates", "scripted"],
+    "zoo list": [],
+    "zoo show": ["nobody"],
+    "zoo add": ["empty", "--name", "team"],
     "game": ["empty", "--episodes", "2"],
     "calibrate": ["--episodes", "2"],
     "bench": ["--only", "nothing"],
@@ -49,7 +55,14 @@ NEEDED: dict[str, list[str]] = {
     "scenarios validate": ["small-v1"],
 }
 # These need more than a test can have at hand: the line may name what else is wrong.
-ALSO_WRONG = {"game": ("empty",), "bench": ("nothing",), "evaluate": ("policy",)}
+ALSO_WRONG = {
+    "reproduce": ("empty",),
+    "zoo show": ("nobody",),
+    "zoo add": ("empty", "name of a team"),
+    "game": ("empty",),
+    "bench": ("nothing",),
+    "evaluate": ("policy",),
+}
 WRONG_INTEGERS = ("abc", "1.5", "nan", "inf", "1e3", "", "-1", "9223372036854775808", HUGE, "0x10", "1_0_", LONG)
 WRONG_NUMBERS = ("abc", "nan", "inf", "-inf", "", "-1", "1e999", "0", "1,5", LONG)
 WRONG_FOLDERS = ("file", "file/below", LONG, "/dev/null/below")
