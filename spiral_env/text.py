@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["Table", "is_utf8", "one_line"]
 
@@ -41,31 +41,54 @@ class Table:
         columns: headings; the first column names the row.
         rows: one cell a column; a column of numbers stands right.
         title: line above.
-        notes: lines below.
+        notes: lines below, folded at spaces.
+        units: one a column, shown below its heading; none for a table without.
     """
 
     columns: Sequence[str]
     rows: list[Sequence[object]] = field(default_factory=list)
     title: str = ""
     notes: Sequence[str] = ()
+    units: Sequence[str] = ()
 
     def add_row(self, *cells: object) -> None:
         """One more row."""
         self.rows.append(cells)
+
+    def chosen(self, columns: Sequence[str]) -> Table:
+        """The table with some of its columns, in that order; their names are those of the headings.
+
+        Raises:
+            ValueError: there is no such column, or one is named twice.
+        """
+        for k, name in enumerate(columns):
+            if name not in self.columns:
+                raise ValueError(f"columns must be among {', '.join(self.columns)}, or all, got {name!r}")
+            if name in columns[:k]:
+                raise ValueError(f"columns must name {name} once, got it twice")
+        places = [list(self.columns).index(name) for name in columns]
+        return replace(
+            self,
+            columns=list(columns),
+            rows=[[row[k] for k in places] for row in self.rows],
+            units=[self.units[k] for k in places] if self.units else (),
+        )
 
     def text(self, width: int | None = None) -> str:
         """Every cell in full: one line a row, or what fits ``width``, the columns in several blocks one below another.
 
         A last column of text is wrapped to the width.
         """
-        cells = [[one_line(x) for x in row] for row in (self.columns, *self.rows)]
+        heads = (self.columns, self.units) if any(self.units) else (self.columns,)
+        cells = [[one_line(x) for x in row] for row in (*heads, *self.rows)]
         sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
         right = [self._is_numeric(k) for k in range(len(sizes))]
         blocks = [
             "\n".join(_lines([[row[k] for k in block] for row in cells], [right[k] for k in block], width))
             for block in _blocks(sizes, right, width)
         ]
-        return "\n".join([*filter(None, [self.title and one_line(self.title)]), "\n\n".join(blocks), *self.notes])
+        notes = [textwrap.fill(note, width, break_on_hyphens=False) if width else note for note in self.notes]
+        return "\n".join([*filter(None, [self.title and one_line(self.title)]), "\n\n".join(blocks), *notes])
 
     def _is_numeric(self, column: int) -> bool:
         cells = [text for row in self.rows if (text := str(row[column]))]

@@ -171,7 +171,7 @@ def test_one_thing_is_told_at_a_time(arguments: tuple[str, ...], named: str) -> 
 
 def test_every_parameter_can_be_found_by_name_in_a_pipe() -> None:
     lines = spiral("scenarios", "show", "log4shell-v1").out.splitlines()
-    found = {line.split()[0]: line for line in lines[2:]}
+    found = {line.split()[0]: line for line in lines[2 : lines.index("")]}
     assert list(found) == [q.name for q in PARAMETERS]
     own = {name for name, line in found.items() if " scenario " in line}
     assert own >= {"shock_month"}

@@ -10,7 +10,6 @@ from itertools import groupby
 from pathlib import Path
 
 from _site.links import COPIES, relinked
-
 from spiral_env.commands import app
 from spiral_env.core.params import PARAMETERS, Parameter
 from spiral_env.core.state import FIELDS
@@ -87,8 +86,8 @@ def _range(q: Parameter) -> str:
 def _actions() -> str:
     parts = [
         "What an agent may choose each month. A lever is an *effort* from 0 to 1: 0 is its low option, 1 its high one. "
-        "In `action_mode` \"multi_discrete\" a graded lever has `levels` values evenly spread over that range and a "
-        "category three; in \"continuous\" the effort itself is chosen. Options are the defaults of the parameter named "
+        'In `action_mode` "multi_discrete" a graded lever has `levels` values evenly spread over that range and a '
+        'category three; in "continuous" the effort itself is chosen. Options are the defaults of the parameter named '
         "in the last column, which a scenario may set anew. The same from the command line: `spiral info --role it`."
     ]
     heads = ("place", "lever", "kind", "low", "middle", "high", "unit", "what it does", "parameter")
@@ -104,7 +103,7 @@ def _actions() -> str:
 def _observations() -> str:
     parts = [
         "What an agent sees: float32 Box, one number a feature, in this order. The number is what the feature measures "
-        "divided by what \"1 stands for\", then clipped to low and high. Look features up by name: "
+        'divided by what "1 stands for", then clipped to low and high. Look features up by name: '
         "`spiral_env.roles.FEATURES[role]`. The last numbers are the agent's own last action."
     ]
     for role in ROLES:
@@ -202,9 +201,7 @@ def _help(typer: object, command: object, name: str) -> str:
 def _scenarios() -> str:
     worlds = [load_scenario(name) for name in scenario_ids()]
     heads = ("scenario", "SMEs", "months", "what it is")
-    rows = [
-        (f"[{s.id}](scenarios/{s.id}.md)", s.num_smes, s.max_cycles, f"{s.title}. {s.description}") for s in worlds
-    ]
+    rows = [(f"[{s.id}](scenarios/{s.id}.md)", s.num_smes, s.max_cycles, f"{s.title}. {s.description}") for s in worlds]
     tree = "\n".join(f"scenarios/{s.id}" for s in worlds)
     intro = (
         "A scenario is a world: sizes, and what differs from the parameters' defaults. Training draws its worlds from "

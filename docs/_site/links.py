@@ -46,8 +46,6 @@ def relinked(text: str, root: Path, file: Path, page: str) -> str:
         inside = os.path.relpath(aim, root)
         if inside in COPIES or inside.startswith("docs" + os.sep):
             there = COPIES.get(inside) or os.path.relpath(inside, "docs")
-            if os.path.isdir(aim):
-                there = os.path.join(there, "index.md")
             return f"{image}[{words}]({os.path.relpath(there, os.path.dirname(page) or '.')}{mark}{anchor})"
         return words
 

@@ -9,12 +9,26 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "Engine", "RayAddress", "Seed", "Spec", "TimeLimit", "World", "load_team", "spread_over"]
+__all__ = [
+    "AsJson",
+    "Columns",
+    "Engine",
+    "RayAddress",
+    "Seed",
+    "Spec",
+    "TimeLimit",
+    "World",
+    "load_team",
+    "spread_over",
+]
 
 MOST_SEED = 2**63 - 1
 World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
 Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the world and of all its draws.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", metavar="A,B,..", help="Columns to show and their order, or all.")
+]
 Engine = Annotated[str | None, typer.Option(help="local, or ray: on a Ray cluster.  [default: local]")]
 RayAddress = Annotated[str | None, typer.Option(help="Ray cluster to join.  [default: one on this machine]")]
 Spec = Annotated[

@@ -10,12 +10,28 @@ from typing import Any
 from spiral_env.files import as_json_text
 from spiral_env.text import Table, one_line
 
-__all__ = ["as_json_text", "emit"]
+__all__ = ["as_json_text", "chosen", "emit"]
 
 
 def emit(as_json: bool, data: Any, *shown: Table | str) -> None:
     """Print ``data`` as JSON, or else what is ``shown``, with empty lines between."""
     print(as_json_text(data) if as_json else _as_text(shown))
+
+
+def chosen(table: Table, columns: str | None, usual: Sequence[str] = ()) -> Table:
+    """The columns that ``--columns`` names, or all; without it the ``usual`` ones, and a line on the others.
+
+    Raises:
+        ValueError: one is named that the table does not have.
+    """
+    if columns is not None:
+        return table if columns == "all" else table.chosen([name.strip() for name in columns.split(",")])
+    others = [name for name in table.columns if name not in usual]
+    if not usual or not others:
+        return table
+    few = table.chosen(usual)
+    few.notes = ["", f"More with --columns all, or some of: {', '.join(others)}.", *few.notes]
+    return few
 
 
 def _as_text(shown: Sequence[Table | str]) -> str:

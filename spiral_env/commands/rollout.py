@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._options import AsJson, Seed, Spec, World, load_team
-from spiral_env.commands._output import emit
+from spiral_env.commands._options import AsJson, Columns, Seed, Spec, World, load_team
+from spiral_env.commands._output import chosen, emit
 from spiral_env.text import Table
+
+USUAL = ("month", "level", "stage", "A", "R", "V", "trust", "ecosystem_value")
+"""Columns of a month that fit a terminal."""
 
 
 def rollout(
@@ -17,13 +21,14 @@ def rollout(
     policy: Spec = "status_quo",
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="File to write: .csv or .parquet.")] = None,
+    columns: Columns = None,
     as_json: AsJson = False,
 ) -> None:
     """One episode as a monthly table."""
     from spiral_env.files import check_writable, write_atomically
     from spiral_env.parallel_env import parallel_env
     from spiral_env.policy import ask_policy, episode_keys, reset_policy
-    from spiral_env.render.text import MONTH_COLUMNS, month_row
+    from spiral_env.render.text import MONTH_COLUMNS, episode_words, month_row
     from spiral_env.roles import ROLES
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
@@ -41,10 +46,16 @@ def rollout(
         rows.append(month_row(env.engine.states[0]))
     if out is not None:
         write_atomically(out, _as_csv(rows) if out.suffix == ".csv" else _as_parquet(rows))
-    table = Table(list(MONTH_COLUMNS), title=f"{env.scenario.id}, {policy}, seed {seed}")
+    title = f"{env.scenario.id}, {policy}, seed {seed}"
+    table = Table(list(MONTH_COLUMNS), title=title, units=_units(MONTH_COLUMNS))
     for row in rows:
         table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
-    emit(as_json, rows, table)
+    emit(as_json, rows, chosen(table, columns, USUAL), episode_words(rows))
+
+
+def _units(columns: Mapping[str, str]) -> list[str]:
+    """A unit a column, but where its name is one."""
+    return ["" if unit.removesuffix("s") == name else unit for name, unit in columns.items()]
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

@@ -7,36 +7,42 @@ from typing import Annotated
 import typer
 
 from spiral_env.commands._headings import Headings
-from spiral_env.commands._options import AsJson
-from spiral_env.commands._output import emit
+from spiral_env.commands._options import AsJson, Columns
+from spiral_env.commands._output import chosen, emit
 from spiral_env.text import Table
 
 scenarios = typer.Typer(cls=Headings, rich_markup_mode=None, help="List, show and validate worlds.")
 
 
 @scenarios.command("list")
-def _list(as_json: AsJson = False) -> None:
+def _list(columns: Columns = None, as_json: AsJson = False) -> None:
     """Every scenario of the package."""
     from spiral_env.scenarios import load_scenario, scenario_ids
 
     rows = {name: load_scenario(name) for name in scenario_ids()}
-    table = Table(("id", "SMEs", "title", "description"))
+    said = "Use an id wherever a scenario is asked for; spiral scenarios show ID lists the numbers of one."
+    table = Table(("id", "SMEs", "title", "description"), notes=("", said))
     for name, s in rows.items():
         table.add_row(name, s.num_smes, s.title, " ".join(s.description.split()))
     about = ("title", "description", "num_smes", "max_cycles")
-    emit(as_json, {name: {key: getattr(s, key) for key in about} for name, s in rows.items()}, table)
+    emit(as_json, {name: {key: getattr(s, key) for key in about} for name, s in rows.items()}, chosen(table, columns))
 
 
 @scenarios.command("show")
-def _show(scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.")], as_json: AsJson = False) -> None:
+def _show(
+    scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.")],
+    columns: Columns = None,
+    as_json: AsJson = False,
+) -> None:
     """Every number in force, with unit, range, meaning and source, and whether the scenario sets it itself."""
     from spiral_env.core.params import PARAMETERS
     from spiral_env.scenarios import load_scenario
     from spiral_env.scenarios.meanings import MEANINGS
 
     world = load_scenario(scenario)
-    columns = ("name", "value", "set by", "range", "group", "unit", "meaning", "source")
-    table = Table(columns, title=f"{world.id}: {world.title}")
+    heads = ("name", "value", "set_by", "range", "group", "unit", "meaning", "source")
+    said = f"{len(PARAMETERS)} parameters; a file of yours sets them in [params], or draws them from [ranges]."
+    table = Table(heads, title=f"{world.id}: {world.title}", notes=("", said))
     data = {}
     for q in PARAMETERS:
         value = world.value(q.name)
@@ -45,7 +51,7 @@ def _show(scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file
         data[q.name] |= {"meaning": MEANINGS[q.name], "source": q.source}
         shown = " ".join(f"{x:.12g}" for x in value) if isinstance(value, tuple) else f"{value:.12g}"
         table.add_row(q.name, shown, set_by, f"{q.low:g} .. {q.high:g}", q.group, q.unit, MEANINGS[q.name], q.source)
-    emit(as_json, data, table)
+    emit(as_json, data, chosen(table, columns))
 
 
 @scenarios.command("validate")

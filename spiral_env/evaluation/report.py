@@ -112,11 +112,28 @@ def as_text(comparison: Comparison, *, everything: bool = False) -> str:
     found = score(comparison)
     failed = [f"team {comparison.number(name)} FAILED: {line}" for name, line in comparison.failures.items()]
     teams = [f"team {k}{_described(name, team)}" for k, (name, team) in enumerate(comparison.teams.items(), 1)]
-    said = [f"note: {line}" for line in (*filter(None, [found.note]), *notes(comparison))]
+    said = [_meaning(comparison)] if several and comparison.tables else []
+    said += [f"note: {line}" for line in (*filter(None, [found.note]), *notes(comparison))]
     parts = ["\n".join([title, *_wrapped(teams), *_wrapped(failed)])]
     if comparison.tables:
         parts += [table.text(_WIDTH), _scores(found, comparison)]
-    return "\n\n".join(parts) + "".join(f"\n{line}" for line in _wrapped(said))
+    return "\n\n".join([*parts, *(["\n".join(_wrapped(said))] if said else [])])
+
+
+def _meaning(comparison: Comparison) -> str:
+    """Which team brings the ecosystem most, and whether the episodes tell it from the first (the first: the next)."""
+    values = {name: table.metrics["ecosystem_value"] for name, table in comparison.tables.items()}
+    best, *others = sorted(values, key=lambda name: -float(np.mean(values[name])))
+    if not others:
+        return "Only one team could be played to its end."
+    first = next(iter(values))
+    other = others[0] if best == first else first
+    gap = paired_difference(values[best], values[other])
+    digits = _digits([*gap])
+    ahead = " ".join([_number(gap.mean, digits, "+"), *filter(None, [_range(gap, digits)])])
+    told = "so it is better" if gap.low > 0.0 else "so these episodes do not tell them apart"
+    one, two = comparison.number(best), comparison.number(other)
+    return f"Most ecosystem value: team {one}, {ahead} k$ a month over team {two} on the same worlds, {told}."
 
 
 def _scores(found: Scoring, comparison: Comparison) -> str:

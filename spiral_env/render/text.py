@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spiral_env.core.ledger import Account
 from spiral_env.metrics import SPENDING_KEYS, spending
 
-__all__ = ["MONTH_COLUMNS", "STAGES", "month_row", "render_text"]
+__all__ = ["MONTH_COLUMNS", "STAGES", "episode_words", "month_row", "render_text"]
 
 STAGES = ("aggregation", "governance", "value")
 MONTH_COLUMNS: dict[str, str] = {
@@ -62,6 +63,20 @@ def month_row(s: Any) -> dict[str, float | int | str]:
         "treasury_cash": float(s.balance[Account.TREASURY]),
         **spending(s),
     }
+
+
+def episode_words(months: Sequence[Mapping[str, Any]]) -> str:
+    """What the rows of an episode's months come to, in a sentence."""
+    last = months[-1]
+    value = sum(row["ecosystem_value"] for row in months) / len(months)
+    lost = [row["realised_loss"] for row in months if row["realised_loss"] > 0.0]
+    count = f"{len(lost)} month{'s' * (len(lost) != 1)}"
+    said = f"breaches cost {sum(lost):,.1f} k$ in {count}" if lost else "no breach cost anything"
+    return (
+        f"After {last['month']} months: {last['level']} levels climbed, stage {last['stage']}, "
+        f"trust {last['trust']:.2f}.\n"
+        f"The ecosystem was worth {value:,.1f} k$ a month; {said}."
+    )
 
 
 def render_text(s: Any, p: Any) -> str:
