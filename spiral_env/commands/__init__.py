@@ -26,6 +26,7 @@ COMMANDS = {
     "zoo": "Comparing",
     "replay": "Comparing",
     "game": "Comparing",
+    "what-if": "Asking",
     "claims": "Asking",
     "calibrate": "Checking",
     "bench": "Checking",

@@ -19,7 +19,7 @@ __all__ = ["exit_code"]
 _WIDTH = 400
 """Characters of an error line: names and values may be of any length."""
 _EXTRAS = {
-    "train": ("torch", "stable_baselines3", "tensorboard", "safetensors", "matplotlib", "pyarrow", "optuna"),
+    "train": ("torch", "stable_baselines3", "tensorboard", "safetensors", "matplotlib", "pyarrow", "optuna", "SALib"),
     "render": ("pygame", "PIL", "imageio_ffmpeg"),
     "rllib": ("ray",),
 }

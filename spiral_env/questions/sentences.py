@@ -42,6 +42,8 @@ def sign(change: Interval) -> Sign:
 def signed(change: Interval) -> str:
     """``+12.3 [10.1, 14.5]``; one episode has no interval."""
     mean, low, high = change
+    if sign(change) is Sign.SAME:
+        return "0"
     inside = f" [{number(low, '+')}, {number(high, '+')}]" if abs(low) < float("inf") else ""
     return f"{number(mean, '+')}{inside}"
 
@@ -84,7 +86,9 @@ def _agreement(fixed: Mapping[str, Any], adapted: Mapping[str, Any]) -> str:
     first, second = (sign(x[name]["difference"]) for x in (fixed, adapted))
     by_seed = adapted[name].get("by_seed", [])
     same = "agree" if first is second else "differ"
-    text = f"The two ways {same} on {_named(name)}: {first.value} as behaviour is, {second.value} when agents adapt"
+    text = (
+        f"The two ways {same} on {_named(name)}: as behaviour is it {first.value}, where agents adapt it {second.value}"
+    )
     if not by_seed:
         return f"{text}; one training tells nothing of the luck of training."
     spread = f"from {number(min(by_seed), '+')} to {number(max(by_seed), '+')} over {len(by_seed)} trainings"
