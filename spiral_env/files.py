@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from spiral_env.text import one_line
 
@@ -32,6 +32,7 @@ __all__ = [
     "as_json_text",
     "check_writable",
     "locked",
+    "open_plain",
     "parse_json",
     "parse_toml",
     "read_file",
@@ -185,16 +186,33 @@ def read_file(path: Path | str, limit: int, what: str) -> bytes:
     Raises:
         ValueError: it cannot be read, is no regular file or too large.
     """
+    with open_plain(path, limit, what) as file:
+        try:
+            return file.read(os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            raise ValueError(f"{what} {one_line(path, _WIDTH)} cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def open_plain(path: Path | str | os.PathLike[str], limit: int, what: str) -> Iterator[BinaryIO]:
+    """A regular file of at most ``limit`` bytes, open to be read in parts; what ``read_file`` says holds here.
+
+    Raises:
+        ValueError: it cannot be opened, is no regular file or too large.
+    """
     try:
         _check_plain(os.stat(path), limit)
-        with open(os.open(path, os.O_RDONLY | _AT_ONCE | _BINARY), "rb") as file:
-            found = os.fstat(file.fileno())
-            _check_plain(found, limit)
-            return file.read(found.st_size)
+        file = open(os.open(path, os.O_RDONLY | _AT_ONCE | _BINARY), "rb")  # noqa: SIM115
     except OSError as error:
         raise ValueError(f"{what} {one_line(path, _WIDTH)} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ValueError(f"{what} {one_line(path, _WIDTH)} {error}") from None
+    with file:
+        try:
+            _check_plain(os.fstat(file.fileno()), limit)
+        except ValueError as error:
+            raise ValueError(f"{what} {one_line(path, _WIDTH)} {error}") from None
+        yield file
 
 
 def _check_plain(found: os.stat_result, limit: int) -> None:

@@ -49,6 +49,7 @@ LAYERS = (
         "adapters",
         "render",
         "evaluation",
+        "data",
         "outside",
     },
     {"agents"},
@@ -183,7 +184,9 @@ def _pins() -> dict[str, str]:
 def _requirements() -> list[Requirement]:
     project = PYPROJECT["project"]
     # Extras of frameworks have pins of their own: tests/test_frameworks.py.
-    extras = [line for extra in ("train", "render", "dev") for line in project["optional-dependencies"][extra]]
+    extras = [
+        line for extra in ("train", "render", "import", "dev") for line in project["optional-dependencies"][extra]
+    ]
     found = [Requirement(line) for line in [*project["dependencies"], *extras, *PYPROJECT["build-system"]["requires"]]]
     return [r for r in found if canonicalize_name(r.name) != "spiral-env"]
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "info": "Worlds",
     "scenarios": "Worlds",
     "rollout": "Worlds",
+    "import": "Worlds",
     "train": "Learning",
     "sweep": "Learning",
     "plot": "Learning",
@@ -34,7 +35,7 @@ COMMANDS = {
 """Every command and the heading of help under which it stands.
 
 ``name-of-it`` is loaded, when it is asked for, from ``name_of_it.py`` of this package: the function ``name_of_it``, or
-a ``typer.Typer`` of that name with commands of its own.
+a ``typer.Typer`` of that name with commands of its own. A word of Python has an underscore behind it there.
 """
 
 # No markup in help: what is written in brackets is shown, and rich need not be loaded.

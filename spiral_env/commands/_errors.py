@@ -21,6 +21,7 @@ _WIDTH = 400
 _EXTRAS = {
     "train": ("torch", "stable_baselines3", "tensorboard", "safetensors", "matplotlib", "pyarrow", "optuna", "SALib"),
     "render": ("pygame", "PIL", "imageio_ffmpeg"),
+    "import": ("ijson", "cvss", "packageurl"),
     "rllib": ("ray",),
 }
 """Extras and the modules they bring."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import typer
@@ -59,6 +60,7 @@ class _Loaded(MutableMapping[str, Any]):
 
 def _command(package: str, name: str, heading: str) -> Any:
     own = name.replace("-", "_")
+    own += "_" if iskeyword(own) else ""
     found = getattr(import_module(f"{package}.{own}"), own)
     if isinstance(found, typer.Typer):
         command: Any = typer.main.get_group(found)
