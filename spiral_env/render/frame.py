@@ -20,9 +20,9 @@ _ECOSYSTEM = Box(16, 64, 740, 564)
 _SPIRAL = Box(768, 64, 496, 316)
 _HELIX = Box(780, 98, 226, 270)
 _GATES = Box(1020, 74, 234, 300)
-_LEVERS = Box(768, 388, 496, 252)
+_LEVERS = Box(768, 388, 496, 244)
 _MONEY = Box(16, 636, 740, 150)
-_LEGEND = Box(768, 648, 496, 138)
+_LEGEND = Box(768, 640, 496, 146)
 
 
 def frame(s: Any, p: Any, title: str = "") -> np.ndarray:

@@ -19,7 +19,7 @@ from spiral_env.render.palette import (
     Colour,
 )
 
-__all__ = ["bolt", "bell", "burst", "diamond", "firm", "leaf", "star"]
+__all__ = ["bolt", "bell", "burst", "diamond", "firm", "leaf", "star", "tick"]
 
 _BURST = {"own": YELLOW, "platform": VERMILLION}
 
@@ -54,11 +54,31 @@ def burst(canvas: Canvas, at: Point, radius: float, event: str) -> None:
 
 def leaf(canvas: Canvas, at: Point, radius: float) -> None:
     """A green firm."""
-    canvas.disc(at, radius + 1.5, CARD)
-    tip = radius * 1.05
-    blade = [(-tip, tip), (-tip, -tip * 0.1), (-tip * 0.1, -tip), (tip, -tip), (tip, tip * 0.1), (tip * 0.1, tip)]
-    canvas.polygon([(at[0] + x, at[1] + y) for x, y in blade], GREEN)
-    canvas.line((at[0] - tip, at[1] + tip), (at[0] + tip * 0.4, at[1] - tip * 0.4), CARD, max(1.0, radius * 0.3))
+    canvas.polygon(_blade(at, radius + 1.8), CARD)
+    canvas.polygon(_blade(at, radius), GREEN)
+    stem, tip = (at[0] - radius, at[1] + radius), (at[0] + 0.3 * radius, at[1] - 0.3 * radius)
+    canvas.line(stem, tip, CARD, max(0.8, radius * 0.22))
+
+
+def _blade(at: Point, radius: float) -> list[Point]:
+    """Two curves from the stem, lower left, to the tip."""
+    out = []
+    for side in (-1.0, 1.0):
+        for k in range(9):
+            t = k / 8.0 if side < 0.0 else 1.0 - k / 8.0
+            along, across = 2.0 * t - 1.0, side * 1.5 * t * (1.0 - t)
+            out.append((at[0] + radius * (along + across), at[1] - radius * (along - across)))
+    return out
+
+
+def tick(canvas: Canvas, at: Point, radius: float, *, met: bool) -> None:
+    """Whether a gate is met: a disc with a tick, or an empty ring."""
+    if not met:
+        canvas.disc(at, radius, MUTED, 1.5)
+        return
+    canvas.disc(at, radius, GREEN)
+    corners = [(-0.5, 0.05), (-0.12, 0.42), (0.52, -0.38)]
+    canvas.path([(at[0] + radius * x, at[1] + radius * y) for x, y in corners], CARD, 1.7)
 
 
 def cross(canvas: Canvas, at: Point, radius: float, closing: str) -> None:

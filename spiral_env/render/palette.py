@@ -5,7 +5,7 @@ Nothing is told by colour alone: a state also has a shape of its own.
 
 from __future__ import annotations
 
-__all__ = ["Colour", "FLOWS", "STAGES", "mix"]
+__all__ = ["COLOURS", "Colour", "FLOWS", "STAGES", "mix"]
 
 Colour = tuple[int, int, int]
 
@@ -25,6 +25,11 @@ YELLOW: Colour = (240, 228, 66)
 VERMILLION: Colour = (255, 104, 54)
 PURPLE: Colour = (214, 133, 180)
 
+COLOURS: tuple[Colour, ...] = (
+    *(BACKGROUND, CARD, PLATFORM, EDGE, TRACK, TEXT, MUTED, FAINT),
+    *(ORANGE, SKY, GREEN, YELLOW, VERMILLION, PURPLE),
+)
+"""All of them."""
 STAGES: tuple[Colour, ...] = (SKY, ORANGE, GREEN)
 """Aggregation, governance, value."""
 FLOWS: dict[str, Colour] = {"operating": SKY, "capital": PURPLE, "loss": VERMILLION}

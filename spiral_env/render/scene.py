@@ -221,9 +221,17 @@ class Books:
 
 @dataclass(frozen=True)
 class Role:
-    """What a role chose (lever -> effort in [0, 1], SMEs averaged), asked for and paid, k$."""
+    """What a role chose, asked for and paid, k$.
+
+    Attributes:
+        levers: lever -> effort in [0, 1], SMEs averaged.
+        shares: lever that is a category -> share of the role's agents that chose each of its three options.
+        asked: what the levers asked for, k$.
+        paid: what was paid, k$.
+    """
 
     levers: dict[str, float]
+    shares: dict[str, tuple[float, ...]]
     asked: float
     paid: float
 
@@ -433,12 +441,18 @@ def _books(s: Any) -> Books:
 
 def _role(s: Any, role: str) -> Role:
     """Efforts as they were chosen; a firm's are means over the firms."""
-    efforts = s[f"{role}_action"]
-    if efforts.ndim == 2:
-        efforts = efforts[: int(s.num_smes)].mean(0)
-    names = [lever.name for lever in LEVERS[role]]
+    efforts = s[f"{role}_action"].reshape(-1, len(LEVERS[role]))
+    if role == "sme":
+        efforts = efforts[: int(s.num_smes)]
+    thirds = np.minimum((efforts * 3.0).astype(np.int64), 2)
+    means = efforts.mean(0).tolist()
     return Role(
-        levers=dict(zip(names, efforts.tolist(), strict=False)),
+        levers={lever.name: effort for lever, effort in zip(LEVERS[role], means, strict=True)},
+        shares={
+            lever.name: tuple((np.bincount(chosen, minlength=3) / len(chosen)).tolist())
+            for lever, chosen in zip(LEVERS[role], thirds.T, strict=True)
+            if lever.kind == "category"
+        },
         asked=float(np.sum(s[f"{role}_asked"])),
         paid=float(np.sum(s[f"{role}_cost"])),
     )

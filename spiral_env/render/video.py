@@ -14,6 +14,7 @@ import numpy as np
 from spiral_env.checks import shown
 from spiral_env.render.canvas import load_pygame
 from spiral_env.render.frame import draw
+from spiral_env.render.palette import COLOURS
 from spiral_env.render.scene import Scene
 
 __all__ = ["PICTURES", "VIDEOS", "check_encoder", "film", "picture"]
@@ -101,9 +102,12 @@ def _gif(frames: Callable[..., Iterator[np.ndarray]], count: int, fps: int) -> b
     from PIL import Image
 
     samples = np.concatenate(list(frames(max(1, count // _SAMPLES))))
-    palette = Image.fromarray(samples).quantize(_COLOURS)
-    table = (palette.getpalette() or [])[: 3 * _COLOURS]
+    own = [part for colour in COLOURS for part in colour]
+    table = (Image.fromarray(samples).quantize(_COLOURS - len(COLOURS)).getpalette() or [])[: 3 * _COLOURS - len(own)]
+    table += [0] * (3 * _COLOURS - len(own) - len(table)) + own
     table += [0] * (3 * 256 - len(table))
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(table)
     pictures, before = [], None
     for frame in frames():
         now = np.asarray(Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE))

@@ -33,7 +33,7 @@ _BAND = 36.0
 _TRUST = 176.0
 _FIRMS = (206.0, 258.0)
 """Radii between which firms stand."""
-_LARGEST_FIRM = 14.0
+_LARGEST_FIRM = 19.0
 _TOP = -math.pi / 2.0
 _WEDGE = math.radians(58.0)
 """Of each tier's ring, kept free for its name."""
@@ -52,7 +52,7 @@ def draw(canvas: Canvas, box: Box, shown: Scene) -> None:
     card(canvas, box, "Ecosystem", f"{len(shown.firms)} firms around one platform of {len(shown.services)} services")
     centre = (box.x + box.width / 2.0, box.y + box.height / 2.0 + 8.0)
     places, size = _firm_places(len(shown.firms), centre)
-    _links(canvas, centre, shown.firms, places)
+    _links(canvas, centre, shown.firms, places, min(1.0, size / 12.0))
     _platform(canvas, centre, shown)
     _firms(canvas, shown.firms, places, size)
     _corners(canvas, box, shown)
@@ -83,7 +83,7 @@ def _firm_places(count: int, centre: Point) -> tuple[list[Point], float]:
     ], size
 
 
-def _links(canvas: Canvas, centre: Point, firms: tuple[Firm, ...], places: list[Point]) -> None:
+def _links(canvas: Canvas, centre: Point, firms: tuple[Firm, ...], places: list[Point], scale: float) -> None:
     """Members hang on the platform; who shares records has a wider line with an arrow to the pool."""
     for firm, at in zip(firms, places, strict=True):
         if firm.state not in ("basic", "full"):
@@ -91,10 +91,10 @@ def _links(canvas: Canvas, centre: Point, firms: tuple[Firm, ...], places: list[
         angle = math.atan2(at[1] - centre[1], at[0] - centre[0])
         end = _polar(centre, _TRUST + 3.0, angle)
         if firm.share <= 0.0:
-            canvas.line(at, end, TRACK, 1.2)
+            canvas.line(at, end, TRACK, 1.4 * scale)
             continue
-        canvas.line(at, end, mix(SKY, CARD, 0.55), 1.0 + 2.0 * firm.share)
-        tip = 3.0 + 3.0 * firm.share
+        canvas.line(at, end, mix(SKY, CARD, 0.55), scale * (1.0 + 2.0 * firm.share))
+        tip = scale * (3.0 + 3.0 * firm.share)
         base = _polar(centre, _TRUST + 3.0 + 2.0 * tip, angle)
         side = (-(base[1] - end[1]) * 0.5, (base[0] - end[0]) * 0.5)
         canvas.polygon([end, (base[0] + side[0], base[1] + side[1]), (base[0] - side[0], base[1] - side[1])], SKY)
@@ -111,7 +111,7 @@ def _firms(canvas: Canvas, firms: tuple[Firm, ...], places: list[Point], size: f
         if firm.closing is not None:
             markers.cross(canvas, at, radius, firm.closing)
         if firm.green:
-            markers.leaf(canvas, (at[0] + radius * 0.85, at[1] - radius * 0.85), max(2.5, radius * 0.42))
+            markers.leaf(canvas, (at[0] + radius * 0.85, at[1] - radius * 0.85), max(1.6, radius * 0.5))
 
 
 def _platform(canvas: Canvas, centre: Point, shown: Scene) -> None:
@@ -121,6 +121,7 @@ def _platform(canvas: Canvas, centre: Point, shown: Scene) -> None:
     places = _service_places(centre, shown.services)
     for caller, callee in shown.calls:
         _call(canvas, centre, places[caller], places[callee])
+    _tier_names(canvas, centre, shown)
     worst = max(service.hazard for service in shown.services) or 1.0
     for service, place in zip(shown.services, places, strict=True):
         _service(canvas, service, place, service.hazard / worst)
@@ -145,15 +146,25 @@ def _tiers(canvas: Canvas, centre: Point, shown: Scene) -> None:
     """A band for each tier: ever lighter inwards, red under the campaign, with a broken yellow line where alerted."""
     for k, (tier, radius) in enumerate(zip(shown.tiers, _TIER_RADII, strict=True)):
         struck = shown.attack.campaign == tier.name
-        ground = mix(TEXT, PLATFORM, 0.045 * (k + 1))
-        canvas.ring(centre, radius, _BAND, mix(VERMILLION, ground, 0.30) if struck else ground)
+        canvas.ring(centre, radius, _BAND, _tier_ground(k, struck))
         if shown.attack.alert == tier.name:
             _alert(canvas, centre, radius)
         if struck:
             _campaign(canvas, centre, radius)
-        name_at = (centre[0], centre[1] - radius)
-        canvas.text((name_at[0], name_at[1] - 7.0), tier.name, 11, TEXT, bold=True, across=0.5, down=0.5)
-        canvas.text((name_at[0], name_at[1] + 7.0), tier.posture, 11, _posture(tier.posture), across=0.5, down=0.5)
+
+
+def _tier_ground(k: int, struck: bool) -> Colour:
+    ground = mix(TEXT, PLATFORM, 0.045 * (k + 1))
+    return mix(VERMILLION, ground, 0.30) if struck else ground
+
+
+def _tier_names(canvas: Canvas, centre: Point, shown: Scene) -> None:
+    """What each tier is called and IT's posture there, over all calls."""
+    for k, (tier, radius) in enumerate(zip(shown.tiers, _TIER_RADII, strict=True)):
+        x, y = centre[0], centre[1] - radius
+        canvas.box(x - 23.0, y - 14.0, 46.0, 28.0, _tier_ground(k, shown.attack.campaign == tier.name), 4.0)
+        canvas.text((x, y - 7.0), tier.name, 11, TEXT, bold=True, across=0.5, down=0.5)
+        canvas.text((x, y + 7.0), tier.posture, 11, _posture(tier.posture), across=0.5, down=0.5)
 
 
 def _posture(posture: str) -> Colour:
@@ -171,8 +182,9 @@ def _campaign(canvas: Canvas, centre: Point, radius: float) -> None:
     for degrees in (30.0, 150.0, 270.0):
         angle = math.radians(degrees) + 0.5
         start, end = _polar(centre, _TRUST + 22.0, angle), _polar(centre, radius + _BAND / 2.0, angle)
-        canvas.line(start, end, VERMILLION, 3.0)
-        markers.bolt(canvas, end, 11.0)
+        canvas.path([start, end], VERMILLION, [5.0, 1.0])
+        canvas.disc(end, 10.0, PLATFORM)
+        markers.bolt(canvas, end, 12.0)
 
 
 def _service_places(centre: Point, services: tuple[Service, ...]) -> list[_Place]:
@@ -184,7 +196,7 @@ def _service_places(centre: Point, services: tuple[Service, ...]) -> list[_Place
         room = (math.tau - _WEDGE) * ring / max(1, len(members))
         for k, service in enumerate(members):
             angle = _TOP + _WEDGE / 2.0 + (math.tau - _WEDGE) * (k + 0.5) / len(members)
-            radius = 9.0 + 7.0 * math.sqrt(service.criticality / largest)
+            radius = 11.0 + 6.0 * math.sqrt(service.criticality / largest)
             places.append(_Place(_polar(centre, ring, angle), min(radius, room * 0.42)))
     return places
 
@@ -279,8 +291,8 @@ def _pool_lines(shown: Scene) -> list[tuple[str, Colour]]:
     held = pool.records + pool.bad
     share = 100.0 * pool.bad / held if held else 0.0
     out = [
-        (f"{pool.records:,.0f} records", MUTED),
-        (f"and {share:.1f}% bad ones", ORANGE),
+        (f"{pool.records:,.0f} good records", MUTED),
+        (f"{share:.1f}% of all are bad", ORANGE if share >= 5.0 else MUTED),
         (f"model AUC {pool.auc:.2f}", MUTED),
         (f"privacy spent {pool.epsilon:.1f} epsilon", MUTED),
     ]
@@ -302,9 +314,10 @@ def _firm_lines(shown: Scene) -> list[tuple[str, Colour]]:
 
 def _patch_lines(shown: Scene) -> list[tuple[str, Colour]]:
     services, attack = shown.services, shown.attack
+    exploited = sum(x.exploited for x in services)
     open_now, known = sum(x.open for x in services), sum(x.known for x in services)
     return [
         (f"{open_now} open, {known} found", MUTED),
-        (f"{sum(x.exploited for x in services)} known to be exploited", ORANGE),
+        (f"{exploited} exploited in the wild", ORANGE if exploited else MUTED),
         (f"{attack.arrivals} new, {attack.patched} patched", MUTED),
     ]

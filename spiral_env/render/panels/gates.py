@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spiral_env.render import markers
 from spiral_env.render.canvas import Canvas
 from spiral_env.render.palette import CARD, FAINT, GREEN, MUTED, STAGES, TEXT, Colour, mix
 from spiral_env.render.panels._box import Box, bar
@@ -13,7 +14,7 @@ __all__ = ["draw"]
 _WORDS = {"A": "resources A", "R": "risk R", "trust": "trust", "V": "value V"}
 _ROW = 40.0
 _HEAD = 20.0
-_GAP = 7.0
+_GAP = 15.0
 
 
 def draw(canvas: Canvas, box: Box, shown: Scene) -> None:
@@ -44,19 +45,19 @@ def _block(canvas: Canvas, box: Box, shown: Scene, stage: int, name: str, gates:
     if stage == 0:
         _resources(canvas, Box(x, y - 2.0, right - x, 24.0), shown, colour)
     if stage == 1:
-        canvas.text((x, y - 3.0), f"both kept for {shown.spiral.held} of {shown.spiral.hold} months", 11, MUTED)
+        kept = f"months in a row with both: {shown.spiral.held}, needs {shown.spiral.hold}"
+        canvas.text((x, y - 3.0), kept, 11, MUTED)
 
 
 def _gate(canvas: Canvas, box: Box, gate: Gate, colour: Colour) -> None:
     """Name, measure and gate over a bar; the bar ends at twice the gate, and the mark stands in its middle."""
     verb = "at most" if gate.at_most else "needs"
-    canvas.text((box.x, box.y + 1.0), _WORDS[gate.name], 12, TEXT)
+    markers.tick(canvas, (box.x + 5.5, box.y + 9.0), 5.5, met=gate.met)
+    name = canvas.text((box.x + 17.0, box.y + 1.0), _WORDS[gate.name], 12, TEXT)
+    measured = f"{gate.measured:.2f}"
+    canvas.text((box.x + 24.0 + name, box.y + 1.0), measured, 12, GREEN if gate.met else TEXT, bold=True)
     canvas.text((box.right, box.y + 2.0), f"{verb} {gate.needed:.2f}", 11, MUTED, across=1.0)
-    state = "met" if gate.met else "not met"
     at = box.x + 0.5 * box.width
-    canvas.text(
-        (at, box.y + 1.0), f"{gate.measured:.2f} {state}", 12, GREEN if gate.met else TEXT, bold=True, across=0.5
-    )
     track = Box(box.x, box.y + 21.0, box.width, 8.0)
     bar(canvas, track, gate.measured / (2.0 * gate.needed), colour)
     canvas.box(at - 2.5, track.y - 4.0, 5.0, 16.0, CARD)

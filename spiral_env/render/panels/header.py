@@ -21,7 +21,9 @@ def draw(canvas: Canvas, box: Box, shown: Scene, title: str) -> None:
     width = canvas.text((box.x, y - 4.0), "spiral_env", 22, TEXT, bold=True)
     canvas.text((box.x + width + 12.0, y + 2.0), title, 15, MUTED)
     middle = box.x + box.width * 0.47
-    calendar = f"month {shown.month} of {shown.max_cycles}, {_CALENDAR[shown.calendar_month]}"
+    calendar = (
+        f"month {shown.month} of {shown.max_cycles}, {_CALENDAR[shown.calendar_month]}" if shown.month else "opening"
+    )
     canvas.text(
         (middle, y + 2.0),
         "the ecosystem collapsed" if shown.collapsed else calendar,
@@ -32,7 +34,7 @@ def draw(canvas: Canvas, box: Box, shown: Scene, title: str) -> None:
     )
     x = box.right
     for name, value in (
-        ("k$ a month so far", money(shown.books.mean)),
+        ("mean value, k$ a month", money(shown.books.mean)),
         ("trust", f"{shown.trust:.2f}"),
         ("spiral height", f"{shown.spiral.height:.2f}"),
     ):

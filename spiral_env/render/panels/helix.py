@@ -44,7 +44,7 @@ def _at(box: Box, turns: int, height: float) -> Point:
     share = height / turns
     widest = box.width / 2.0 - 20.0
     radius = widest * (0.40 + 0.60 * share)
-    lowest, highest = box.bottom - 0.40 * widest * _FLAT - 10.0, box.y + widest * _FLAT + 10.0
+    lowest, highest = box.bottom - 0.40 * widest * _FLAT - 10.0, box.y + 0.45 * widest * _FLAT
     angle = _angle(height)
     return (
         box.x + box.width / 2.0 + radius * math.cos(angle),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spiral_env.render.canvas import Canvas
-from spiral_env.render.palette import MUTED, SKY, TEXT, TRACK, YELLOW
+from spiral_env.render.palette import MUTED, SKY, TEXT, YELLOW
 from spiral_env.render.panels._box import PADDING, Box, bar, card, money
 from spiral_env.render.scene import Role, Scene
 from spiral_env.roles import LEVERS, Lever
@@ -27,18 +27,19 @@ def _role(canvas: Canvas, box: Box, name: str, role: Role) -> None:
     short = role.paid < role.asked - 0.05
     canvas.text((box.right, box.y + 1.0), f"{money(role.paid)} k$", 11, YELLOW if short else MUTED, across=1.0)
     for k, lever in enumerate(LEVERS[name]):
-        _lever(canvas, Box(box.x, box.y + 20.0 + _ROW * k, box.width, _ROW), lever, role.levers[lever.name])
+        row = Box(box.x, box.y + 20.0 + _ROW * k, box.width, _ROW)
+        canvas.text((row.x, row.y), lever.name.replace("_", " "), 11, MUTED)
+        track = Box(row.x, row.y + 14.5, row.width, 3.5)
+        if lever.kind == "graded":
+            bar(canvas, track, role.levers[lever.name], SKY)
+        else:
+            _category(canvas, track, lever, role.shares[lever.name])
 
 
-def _lever(canvas: Canvas, box: Box, lever: Lever, effort: float) -> None:
-    """Its name over a bar; of a category three boxes, the chosen one full and named."""
-    canvas.text((box.x, box.y), lever.name.replace("_", " "), 11, MUTED)
-    track = Box(box.x, box.y + 14.5, box.width, 3.5)
-    if lever.kind == "graded":
-        bar(canvas, track, effort, SKY)
-        return
-    chosen = min(2, int(3.0 * effort))
-    canvas.text((box.right, box.y), lever.options[chosen], 11, TEXT, across=1.0)
-    part = (box.width - 4.0) / 3.0
-    for k in range(3):
-        canvas.box(track.x + k * (part + 2.0), track.y, part, track.height, SKY if k == chosen else TRACK, 1.7)
+def _category(canvas: Canvas, track: Box, lever: Lever, shares: tuple[float, ...]) -> None:
+    """Three boxes, each filled by the share that chose it; above them what most chose."""
+    most = max(range(3), key=shares.__getitem__)
+    canvas.text((track.right, track.y - 14.5), lever.options[most], 11, TEXT, across=1.0)
+    part = (track.width - 4.0) / 3.0
+    for k, share in enumerate(shares):
+        bar(canvas, Box(track.x + k * (part + 2.0), track.y, part, track.height), share, SKY)
