@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from spiral_env.commands._evaluation import play
+from spiral_env.commands._generalisation import as_text as split_as_text
+from spiral_env.commands._generalisation import play_split
 from spiral_env.commands._options import AsJson, Engine, RayAddress, TimeLimit, World
 from spiral_env.commands._output import as_json_text, emit
 
@@ -38,7 +40,14 @@ def evaluate(
     business: Mixed = None,
     finance: Mixed = None,
     sme: Mixed = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Held-out episodes of every team.")] = 100,
+    split: Annotated[
+        str | None,
+        typer.Option(help="held-out: worlds and partners seen in training and never seen, and what is lost between."),
+    ] = None,
+    episodes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Held-out episodes of every team.  [default: 100; of a cell of a split 10]"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="First of them.")] = 0,
     reward_mode: Annotated[str, typer.Option(help="mixed, selfish or cooperative: what returns are.")] = "mixed",
     reward_basis: Annotated[str, typer.Option(help="expected or realised losses in rewards.")] = "expected",
@@ -61,27 +70,63 @@ def evaluate(
     Policies of your own code play in processes of their own. One that fails costs its team its row, the others
     nothing; the exit code is then 1.
     """
-    from spiral_env.evaluation.export import as_marl_eval
-    from spiral_env.evaluation.report import as_result, as_text
-    from spiral_env.files import check_writable, write_atomically
+    from spiral_env.files import check_writable
 
     for file in (out, marl_eval):
         check_writable(file)
     if device is not None and engine == "ray":
         raise ValueError(f"--device must be left out with --engine ray, got {device!r}")
     specs = _teams(compare, {"it": it, "business": business, "finance": finance, "sme": sme})
-    asked: dict[str, Any] = {"scenario": scenario, "teams": specs, "episodes": episodes, "seed": seed}
+    asked: dict[str, Any] = {"scenario": scenario, "teams": specs, "seed": seed}
     asked |= {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
-    asked |= {"device": device, "time_limit": time_limit}
-    found = play(asked, engine=engine, address=ray_address)
-    data = as_result(found, "evaluate", asked)
+    asked |= {"device": device, "time_limit": time_limit, "split": _split(split), "episodes": episodes or _EPISODES}
+    if asked["split"]:
+        others = {"--num-smes": num_smes, "--max-cycles": max_cycles, "--device": device, "--marl-eval": marl_eval}
+        _only_a_split(asked, compare is None, others | {"--engine": engine})
+        asked["episodes"] = episodes or _EPISODES_OF_A_CELL
+        data = play_split(asked)
+        text = split_as_text(data)
+    else:
+        from spiral_env.evaluation.report import as_result, as_text
+
+        found = play(asked, engine=engine, address=ray_address)
+        data = as_result(found, "evaluate", asked)
+        text = as_text(found, everything=everything)
+    _store(data, out, marl_eval)
+    emit(as_json, data, text)
+    if any("failed" in team for team in data["teams"].values()):
+        raise typer.Exit(1)
+
+
+_EPISODES, _EPISODES_OF_A_CELL = 100, 10
+
+
+def _store(data: dict[str, Any], out: Path | None, marl_eval: Path | None) -> None:
+    from spiral_env.evaluation.export import as_marl_eval
+    from spiral_env.files import write_atomically
+
     if out is not None:
         write_atomically(out, as_json_text(data) + "\n")
     if marl_eval is not None:
         write_atomically(marl_eval, as_json_text(as_marl_eval(data)) + "\n")
-    emit(as_json, data, as_text(found, everything=everything))
-    if found.failures:
-        raise typer.Exit(1)
+
+
+def _split(split: str | None) -> str | None:
+    """Written with a hyphen or, as in Python, an underscore."""
+    from spiral_env.checks import check_optional
+
+    return check_optional("split", split and split.replace("-", "_"), ("held_out",))
+
+
+def _only_a_split(asked: dict[str, Any], is_mix: bool, others: dict[str, Any]) -> None:
+    """Refuse options that a split does not know; the average firm is what its scores start from, so it is no team."""
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(f"{name} must be left out with --split, got {value}")
+    if is_mix:
+        del asked["teams"]["status_quo"]
+    if not asked["teams"]:
+        raise ValueError("--split must judge somebody: a team of --compare, or a role such as --it")
 
 
 def _teams(compare: list[str] | None, mix: dict[str, str | None]) -> dict[str, dict[str, str]]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from spiral_env.scenarios import Scenario
     from spiral_env.scenarios.references import Reference
 
+_SECONDS = 60.0
+"""That a candidate of one's own may take for a call."""
+
 
 def reference(
     scenarios: Annotated[
@@ -39,48 +42,58 @@ def reference(
     """Measure the ends of the normalised score: the average firm, 0, and the best known of the candidates, 1."""
     from dataclasses import asdict
 
+    from spiral_env.files import check_writable
     from spiral_env.scenarios import load_scenario, scenario_ids
     from spiral_env.scenarios.references import write_references
     from spiral_env.scenarios.seeds import TEST_EPISODES
 
-    specs = candidates if candidates is not None else ["scripted", *_zoo_specs()]
+    check_writable(out)
     count = TEST_EPISODES if episodes is None else episodes
+    notes: list[str] = []
+    teams = {spec: _team(spec) for spec in candidates} if candidates else {"scripted": _team("scripted"), **_zoo(notes)}
     found: dict[str, Reference] = {}
     table = Table(("scenario", "hash", "0: average firm", "1: best known", "who"), title=f"{count} held-out episodes")
-    notes: list[str] = []
     for name in scenarios or scenario_ids():
         world = load_scenario(name)
-        try:
-            found[world.hash] = x = _measured(world, specs, search, count, notes)
-            table.add_row(x.scenario, x.hash, f"{x.zero:.4g}", f"{x.one:.4g}", x.best)
-        except ValueError as error:
-            notes.append(str(error))
+        x = _measured(world, {**teams, **(_searched(world) if search else {})}, count)
+        if x is None:
+            notes.append(f"{world.id}: no candidate is above the average firm, so there are no ends")
+            continue
+        found[world.hash] = x
+        table.add_row(x.scenario, x.hash, f"{x.zero:.4g}", f"{x.one:.4g}", x.best)
     if write:
         write_references(found, out)
     data = {"references": [asdict(x) for x in found.values()], "notes": notes}
     emit(as_json, data, table, *(f"note: {line}" for line in dict.fromkeys(notes)))
 
 
-def _zoo_specs() -> list[str]:
+def _zoo(notes: list[str]) -> dict[str, dict[str, Any]]:
+    """Teams of the zoo that fit the model as it is."""
     from spiral_env.agents.zoo import PREFIX, zoo_names
 
-    return [f"{PREFIX}{name}" for name in zoo_names()]
+    teams = {}
+    for spec in (f"{PREFIX}{name}" for name in zoo_names()):
+        try:
+            teams[spec] = _team(spec)
+        except ValueError as error:
+            notes.append(f"left out: {error}")
+    return teams
 
 
-def _measured(world: Scenario, specs: list[str], search: bool, episodes: int, notes: list[str]) -> Reference:
-    """Play the average firm and all candidates on the same episodes."""
+def _measured(world: Scenario, candidates: dict[str, dict[str, Any]], episodes: int) -> Reference | None:
+    """Play the average firm and all candidates on the same episodes; None where none of them is above it."""
     from spiral_env.evaluation import compare
     from spiral_env.provenance import file_hash, versions
     from spiral_env.scenarios.references import MEASURE, Reference
 
-    teams = {"status_quo": _team("status_quo"), **_teams(world, specs, search, notes)}
+    teams = {"status_quo": _team("status_quo"), **candidates}
     with progress(f"reference of {world.id}", episodes * len(teams), "episodes") as shown:
         tables = compare(world, teams, episodes, progress=shown.advance).tables
     values = {name: table.metrics[MEASURE] for name, table in tables.items()}
-    zero = values.pop("status_quo")
-    best = max(values, key=lambda name: float(values[name].mean()), default="")
-    if not best:
-        raise ValueError(f"{world.id}: no candidate could be played")
+    best = max(values, key=lambda name: float(values[name].mean()))
+    zero = values["status_quo"]
+    if best == "status_quo":
+        return None
     digests = sorted({str(getattr(policy, "digest", "")) for policy in teams[best].values()} - {""})
     return Reference(
         scenario=world.id,
@@ -96,25 +109,17 @@ def _measured(world: Scenario, specs: list[str], search: bool, episodes: int, no
     )
 
 
-def _teams(world: Scenario, specs: list[str], search: bool, notes: list[str]) -> dict[str, dict[str, Any]]:
-    """Candidate -> role -> policy, of those that can be loaded."""
-    teams: dict[str, Any] = {}
-    for spec in specs:
-        try:
-            teams[spec] = _team(spec)
-        except ValueError as error:
-            notes.append(f"left out: {error}")
-    if search:
-        from spiral_env.evaluation.game import best_constant
+def _searched(world: Scenario) -> dict[str, dict[str, Any]]:
+    """The best constant team, under a name that says what it does."""
+    from spiral_env.evaluation.game import best_constant
 
-        with progress(f"best constant team of {world.id}") as shown:
-            efforts = best_constant(world, progress=shown.reach).efforts
-        words = {role: f"constant:{','.join(f'{x:g}' for x in e)}" for role, e in efforts.items()}
-        teams["; ".join(f"{role} {spec}" for role, spec in words.items())] = load_team(words, 60.0)
-    return teams
+    with progress(f"best constant team of {world.id}") as shown:
+        efforts = best_constant(world, progress=shown.reach).efforts
+    words = {role: f"constant:{','.join(f'{x:g}' for x in e)}" for role, e in efforts.items()}
+    return {"; ".join(f"{role} {spec}" for role, spec in words.items()): load_team(words, _SECONDS)}
 
 
 def _team(spec: str) -> dict[str, Any]:
     from spiral_env.agents import team_of
 
-    return load_team(team_of(spec), 60.0)
+    return load_team(team_of(spec), _SECONDS)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from spiral_env.commands._evaluation import play
+from spiral_env.commands._generalisation import play_split
 from spiral_env.commands._options import AsJson
 from spiral_env.commands._output import as_json_text, emit
 
@@ -62,6 +63,8 @@ def _again(stored: dict[str, Any]) -> dict[str, Any]:
 
     try:
         asked = stored["options"]
+        if asked.get("split"):
+            return play_split(asked)
         world = Scenario(**parse_toml(stored["scenario"]["toml"], "scenario of the result"))
         return as_result(play(asked, world), "evaluate", asked)
     except (KeyError, AttributeError) as error:

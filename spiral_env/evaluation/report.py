@@ -19,7 +19,7 @@ from spiral_env.provenance import versions
 from spiral_env.roles import LEVERS, ROLES
 from spiral_env.text import Table, one_line
 
-__all__ = ["FORMAT", "SHOWN", "as_result", "as_text", "measure_interval"]
+__all__ = ["FORMAT", "SHOWN", "as_result", "as_text", "measure_interval", "policy_row"]
 
 FORMAT = "spiral_env-evaluation"
 VERSION = 2
@@ -71,7 +71,7 @@ def as_result(comparison: Comparison, command: str, options: Mapping[str, Any], 
 
 
 def _team(name: str, comparison: Comparison) -> dict[str, Any]:
-    row: dict[str, Any] = {"policies": {role: _policy(comparison.teams[name][role]) for role in ROLES}}
+    row: dict[str, Any] = {"policies": {role: policy_row(comparison.teams[name][role]) for role in ROLES}}
     if name in comparison.failures:
         return {**row, "failed": comparison.failures[name]}
     table = comparison.tables[name]
@@ -80,7 +80,7 @@ def _team(name: str, comparison: Comparison) -> dict[str, Any]:
     return {**row, "metrics": metrics, "lever_use": use}
 
 
-def _policy(policy: Policy) -> dict[str, Any]:
+def policy_row(policy: Policy) -> dict[str, Any]:
     """Name, hash of the files it was read from, and the world it was trained in."""
     digest, home = getattr(policy, "digest", ""), getattr(policy, "trained_in", None)
     return {"spec": str(policy.name), "hash": digest or None, **(home or {})}

@@ -10,7 +10,7 @@ from spiral_env.checks import shown
 
 __all__ = ["Reproduction", "compare_results"]
 
-COMPARED = ("scenario", "seeds", "score", "teams", "cells", "splits", "gaps")
+COMPARED = ("scenario", "seeds", "score", "partners", "teams")
 """Parts of a result that must be the same; what was asked is given, versions are told apart from it."""
 
 

@@ -25,6 +25,7 @@ from spiral_env.policy import (
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.schema import MAX_EPISODES
+from spiral_env.scenarios.seeds import check_split
 from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["FIXED", "MAX_EPISODES", "EpisodeTable", "run_episodes"]
@@ -70,6 +71,8 @@ def run_episodes(
     progress: Callable[[int], None] | None = None,
     spread: Callable[[Callable[[Any], Any], list[Any]], list[Any]] | None = None,
     device: str | None = None,
+    split: str = "held_out",
+    verified: bool = True,
 ) -> EpisodeTable:
     """Play ``episodes`` episodes with one policy per role, on the scenario's held-out seeds from the ``seed``-th on.
 
@@ -90,6 +93,8 @@ def run_episodes(
             Ray cluster, with the same result.
         device: where worlds and trained networks are; None for this machine's processor and NumPy, "cuda" or "cuda:1"
             for a GPU. Draws are the same; exponentials, logarithms and products may round otherwise.
+        split: "held_out", or "train" for worlds such as a training run with that ``seed`` starts in.
+        verified: ask policies in processes of their own again whether they keep to the rules.
 
     Raises:
         ImportError: a package that the device needs is missing.
@@ -106,12 +111,17 @@ def run_episodes(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be a function or None, got {shown(progress)}")
     names = {role: str(policy.name) for role, policy in _whole_team(policies).items()}
-    seeds = np.array(world.evaluation_seeds(seed, episodes), dtype=np.int64)
+    if check_split(split) == "train":
+        seeds = np.array(world.training_seeds(seed, episodes), dtype=np.int64)
+    else:
+        seeds = np.array(world.evaluation_seeds(seed, episodes), dtype=np.int64)
     episodes = len(seeds)
     options = {"reward_mode": reward_mode, "reward_basis": reward_basis, "num_smes": num_smes, "max_cycles": max_cycles}
     keys = episode_keys(range(episodes))
     cuts = [slice(start, start + num_envs) for start in range(0, episodes, num_envs)]
-    chunks = [_Chunk(world, policies, seeds[cut], keys[cut], options, device, cut.start == 0) for cut in cuts]
+    chunks = [
+        _Chunk(world, policies, seeds[cut], keys[cut], options, device, verified and cut.start == 0) for cut in cuts
+    ]
     played = _in_turn(chunks, progress) if spread is None else spread(_run_chunk, chunks)
     if spread is not None and progress is not None:
         progress(episodes)
