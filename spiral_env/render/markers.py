@@ -35,8 +35,8 @@ def firm(canvas: Canvas, at: Point, radius: float, state: str) -> None:
     elif state == "basic":
         canvas.disc(at, radius, SKY)
     else:
-        side = radius * 1.8
-        canvas.box(at[0] - side / 2.0, at[1] - side / 2.0, side, side, SKY, radius * 0.35)
+        side = radius * 1.84
+        canvas.box(at[0] - side / 2.0, at[1] - side / 2.0, side, side, SKY, radius * 0.2)
 
 
 def star(at: Point, outer: float, inner: float, points: int, turn: float = 0.0) -> list[Point]:

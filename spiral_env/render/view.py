@@ -37,6 +37,7 @@ class View:
         self.live = self.mode == "human"
         self._title = title
         self._window: Any = None
+        self._drawn: tuple[bytes, Any] = (b"", None)
         if self.live:
             from spiral_env.render.canvas import load_pygame
 
@@ -44,6 +45,8 @@ class View:
 
     def show(self, s: Any, p: Any) -> Any:
         """A month: text with "ansi", uint8 ``[H, W, 3]`` with "rgb_array", else None.
+
+        Pixels are the same array as before as long as the month is: recorders ask for one after every agent's turn.
 
         Args:
             s: a state record, only read.
@@ -59,9 +62,7 @@ class View:
             return render_text(s, p)
         if s.num_services == 0:
             raise RuntimeError("render() needs a reset() first")
-        from spiral_env.render.frame import frame
-
-        pixels = frame(s, p, self._title)
+        pixels = self._pixels(s, p)
         if not self.live:
             return pixels
         if self._window is None:
@@ -71,6 +72,14 @@ class View:
         self._window.show(pixels)
         return None
 
+    def _pixels(self, s: Any, p: Any) -> Any:
+        from spiral_env.render.frame import frame
+
+        seen = s.tobytes()
+        if self._drawn[0] != seen:
+            self._drawn = (seen, frame(s, p, self._title))
+        return self._drawn[1]
+
     def close(self) -> None:
         """Close the window, if one is open; the next ``show`` opens another."""
         if self._window is not None:
@@ -79,4 +88,4 @@ class View:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the window: a copy opens its own."""
-        return self.__dict__ | {"_window": None}
+        return self.__dict__ | {"_window": None, "_drawn": (b"", None)}
