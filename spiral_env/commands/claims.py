@@ -19,7 +19,7 @@ def claims(
     only: Annotated[
         str,
         typer.Option(
-            help="Parts, with commas: switches, retrained, draws, interplay, alone, marginal, sizes.  [default: all]",
+            help="Parts, with commas: switches, retrained, adapted, draws, interplay, alone, marginal, sizes.  [default: all]",
             show_default=False,
         ),
     ] = "",
@@ -42,6 +42,7 @@ def claims(
         "train/baseline-v1-es.toml"
     ),
     timesteps: Annotated[int, typer.Option(min=1, help="Agent-steps of each training.")] = 60_000_000,
+    adapt_steps: Annotated[int, typer.Option(min=1, help="Agent-steps of a team that is trained on.")] = 4_000_000,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings in each world.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 2,
     set_: Annotated[
@@ -73,6 +74,7 @@ def claims(
         named(",".join(claimed()) if retrain == "claims" else retrain),
         draws,
         draw_episodes,
+        adapt_steps,
     )
     report = report_of(asked, out, command_line("spiral", sys.argv[1:]))
     for part in report.write(asked, only):

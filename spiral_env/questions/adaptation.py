@@ -56,13 +56,15 @@ class Adaptation:
     jobs: int = 0
 
     def __post_init__(self) -> None:
-        """Check what no config checks.
+        """Check all before anything is played.
 
         Raises:
-            ValueError: there is no such algorithm.
+            TypeError: a hyperparameter is of the wrong type.
+            ValueError: there is no such algorithm or hyperparameter, or a value is out of range.
         """
         if self.algo not in ADAPTERS:
             raise ValueError(f"algo of an adaptation must be one of {', '.join(ADAPTERS)}, got {self.algo!r}")
+        load_config(None, {"algo": self.algo, **self.overrides})
 
 
 def adapt(

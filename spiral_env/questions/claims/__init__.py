@@ -14,6 +14,7 @@ __all__ = ["PARTS", "Claims", "named", "report_of"]
 PARTS: dict[str, Part] = {
     "switches": Part("Mechanisms off, policy levers on", switches.switches, switches.table),
     "retrained": Part("The same, retrained in the switched world", switches.retrained, switches.table),
+    "adapted": Part("The same, a trained team trained on in the switched world", switches.adapted, switches.table),
     "draws": Part("The same where the assumed numbers are others", draws.draws, draws.draws_table),
     "interplay": Part("Worth more together", interplay.interplay, interplay.interplay_table),
     "alone": Part("Pressures without responses", draws.alone, draws.alone_table),

@@ -17,6 +17,7 @@ __all__ = ["Finding", "Verdict", "conclude", "findings", "verdict"]
 MOST = 0.9
 """Share of drawn worlds in which a claim must hold to be said to hold there, or fail to be contradicted."""
 WAYS = ("fixed", "retrained", "draws")
+_LEARNED = {"retrained": "teams trained anew", "trained on": "teams trained on"}
 _SHORT = {VALUE: "V", HEIGHT: "H", "sme_participation": "participation", "greenwash_gap": "gap", "eps12": "epsilon"}
 
 
@@ -65,16 +66,16 @@ def _figures(report: Mapping[str, Any], part: str) -> Mapping[str, Any]:
 
 
 def _of_switch(claim: Claim, report: Mapping[str, Any]) -> Iterator[Finding]:
-    for part, way in (("switches", "fixed"), ("retrained", "retrained")):
+    for part, way in (("switches", "fixed"), ("retrained", "retrained"), ("adapted", "retrained")):
         rows = [x for x in _figures(report, part).get("switches", ()) if x["name"] == claim.switch]
         for who, change in (pair for row in rows for pair in row["teams"].items()):
-            if way == "retrained" and who != "retrained":
+            if way == "retrained" and who not in _LEARNED:
                 continue
             for what, sense in claim.expected.items():
                 if what in change:
                     share = f" ({change['share']:+.0%})" if what == VALUE else ""
                     told = f"{number(change[what][0], '+')}{share}"
-                    yield Finding(way, who, what, _sign(change[what], sense), told)
+                    yield Finding(way, _LEARNED.get(who, who), what, _sign(change[what], sense), told)
 
 
 def _of_interplay(claim: Claim, report: Mapping[str, Any]) -> Iterator[Finding]:
@@ -156,7 +157,7 @@ def _listed(found: Sequence[Finding]) -> str:
     """Findings by way and team: ``fixed scripted (V, H)``."""
     groups: dict[str, list[str]] = {}
     for x in found:
-        who = "retrained teams" if x.way == "retrained" else f"{x.who} in draws" if x.way == "draws" else x.who
+        who = f"{x.who} in draws" if x.way == "draws" else x.who
         groups.setdefault(who, []).append(_short(x.what))
     return ", ".join(f"{who} ({', '.join(whats)})" for who, whats in groups.items())
 

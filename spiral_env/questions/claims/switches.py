@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
+from spiral_env.questions.adaptation import Adaptation, adapt
 from spiral_env.questions.report import Row, shown
 from spiral_env.questions.runs import Run, Runs
 from spiral_env.questions.side_by_side import play_worlds
@@ -16,7 +19,7 @@ from spiral_env.questions.teams import HEIGHT, VALUE, Team, altered, team
 from spiral_env.scenarios import Scenario
 
 __all__ = [
-    *("AIMS", "ARROWS", "DRIVERS", "EDGES", "POLICY", "RESPONSES", "SWITCHES"),
+    *("AIMS", "ARROWS", "DRIVERS", "EDGES", "POLICY", "RESPONSES", "SWITCHES", "adapted"),
     *("Claims", "Switch", "measures_of", "named", "retrained", "switches", "table"),
 ]
 
@@ -96,6 +99,7 @@ class Claims:
         retrain: switches in whose world teams are trained anew.
         draws: worlds drawn from the assumed parameters.
         draw_episodes: episodes in each of them.
+        adapt_steps: agent-steps of teams that are trained on.
     """
 
     world: Scenario
@@ -106,6 +110,7 @@ class Claims:
     retrain: list[Switch]
     draws: int
     draw_episodes: int
+    adapt_steps: int = 4_000_000
 
     def folders(self, world: Scenario, name: str = "") -> list[str]:
         """Runs of the cooperative team in a world."""
@@ -150,15 +155,33 @@ def switches(claims: Claims) -> dict[str, Any]:
 def retrained(claims: Claims) -> dict[str, Any]:
     """Change under a switch, of teams trained in the whole world against teams trained in the switched one."""
     worlds = [altered(claims.world, switch.params) for switch in claims.retrain]
-    whole = [team(x) for x in claims.folders(claims.world)]
-    base, *going_on = measures_of([claims.world, *worlds], whole, claims.episodes)
+    whole = claims.folders(claims.world)
+    anew = [claims.folders(x, y.name.replace(" ", "-")) for x, y in zip(worlds, claims.retrain, strict=True)]
+    return _learned(claims, "retrained", [whole, *anew], claims.seeds, claims.runs.timesteps)
+
+
+def adapted(claims: Claims) -> dict[str, Any]:
+    """The same of one trained team that is trained on, in the whole world and in the switched one."""
+    spec = claims.trained or claims.folders(claims.world)[0]
+    worlds = [claims.world, *(altered(claims.world, switch.params) for switch in claims.retrain)]
+    how = Adaptation(claims.adapt_steps, "es", claims.seeds, claims.runs.overrides, claims.runs.jobs)
+    with tempfile.TemporaryDirectory(prefix="spiral-claims-") as folder:
+        return _learned(claims, "trained on", adapt(spec, worlds, how, Path(folder)), claims.seeds, how.timesteps)
+
+
+def _learned(claims: Claims, name: str, folders: Sequence[Sequence[str]], seeds: int, steps: int) -> dict[str, Any]:
+    """Teams of each switched world, and those of the whole one playing on there, against these at home.
+
+    ``folders``: of teams that learned in the whole world, then in each switched one.
+    """
+    worlds = [altered(claims.world, switch.params) for switch in claims.retrain]
+    base, *going_on = measures_of([claims.world, *worlds], [team(x) for x in folders[0]], claims.episodes)
     rows = []
-    for switch, world, on in zip(claims.retrain, worlds, going_on, strict=True):
-        anew = [team(x) for x in claims.folders(world, switch.name.replace(" ", "-"))]
-        (after,) = measures_of([world], anew, claims.episodes)
-        rows.append(_row(switch, {"retrained": _change(after, base), "of them, playing on": _change(on, base)}))
-    steps = {"training_seeds": claims.seeds, "agent_steps": claims.runs.timesteps}
-    return {"episodes": claims.episodes, **steps, "base": {"retrained": _means(base)}, "switches": rows}
+    for switch, world, on, mine in zip(claims.retrain, worlds, going_on, folders[1:], strict=True):
+        (after,) = measures_of([world], [team(x) for x in mine], claims.episodes)
+        rows.append(_row(switch, {name: _change(after, base), "of them, playing on": _change(on, base)}))
+    about = {"episodes": claims.episodes, "training_seeds": seeds, "agent_steps": steps}
+    return {**about, "base": {name: _means(base)}, "switches": rows}
 
 
 def _row(switch: Switch, changes: Mapping[str, Any]) -> dict[str, Any]:
