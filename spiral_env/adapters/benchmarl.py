@@ -76,7 +76,7 @@ class SpiralTask(TaskClass):
         return True
 
     def has_render(self, env: EnvBase) -> bool:
-        """No: BenchMARL films frames of pixels."""
+        """No: the batch behind the task is not drawn."""
         return False
 
     def max_steps(self, env: EnvBase) -> int:

@@ -106,8 +106,8 @@ class XuanCeEnv(RawMultiAgentEnv):
             return None
         return super().avail_actions()
 
-    def render(self, *args: Any, **kwargs: Any) -> str | None:
-        """The month as text if the options ask for it."""
+    def render(self, *args: Any, **kwargs: Any) -> Any:
+        """The month as the options ask for it."""
         return self.env.render()
 
     def close(self) -> None:

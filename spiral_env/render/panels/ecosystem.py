@@ -202,24 +202,29 @@ def _service_places(centre: Point, services: tuple[Service, ...]) -> list[_Place
 
 
 def _call(canvas: Canvas, centre: Point, caller: _Place, callee: _Place) -> None:
-    """A curve that bends around the heart of the platform."""
+    """A curve, thick to thin, that bends around the pool."""
     (x0, y0), (x1, y1) = caller.at, callee.at
-    mid = ((x0 + x1) / 2.0, (y0 + y1) / 2.0)
-    away = math.hypot(mid[0] - centre[0], mid[1] - centre[1])
-    pull = max(0.0, 52.0 - away) if away > 1.0 else 0.0
-    bend = (
-        (mid[0] + 2.0 * pull * (mid[0] - centre[0]) / away, mid[1] + 2.0 * pull * (mid[1] - centre[1]) / away)
-        if pull
-        else mid
-    )
-    points = [
-        (
-            (1 - t) ** 2 * x0 + 2 * t * (1 - t) * bend[0] + t * t * x1,
-            (1 - t) ** 2 * y0 + 2 * t * (1 - t) * bend[1] + t * t * y1,
-        )
-        for t in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    ]
-    canvas.path(points, FAINT, [1.6 - 0.09 * k for k in range(11)])
+    bend = _bend(centre, caller.at, callee.at)
+    points = []
+    for k in range(13):
+        t = k / 12.0
+        out = 2.0 * t * (1.0 - t)
+        points.append((x0 + (x1 - x0) * t + bend[0] * out, y0 + (y1 - y0) * t + bend[1] * out))
+    canvas.path(points, FAINT, [1.8 - 0.09 * k for k in range(13)])
+
+
+def _bend(centre: Point, start: Point, end: Point) -> Point:
+    """How far the middle of a curve is pulled so that where it is nearest to the centre it passes the pool."""
+    along = (end[0] - start[0], end[1] - start[1])
+    length = math.hypot(*along) or 1.0
+    nearest = ((centre[0] - start[0]) * along[0] + (centre[1] - start[1]) * along[1]) / length**2
+    t = min(0.75, max(0.25, nearest))
+    off = (start[0] + along[0] * t - centre[0], start[1] + along[1] * t - centre[1])
+    away = math.hypot(*off)
+    if away < 1.0:
+        off, away = (-along[1] / length, along[0] / length), 1.0
+    pull = max(0.0, _POOL + 12.0 - away) / (2.0 * t * (1.0 - t))
+    return off[0] / away * pull, off[1] / away * pull
 
 
 def _service(canvas: Canvas, service: Service, place: _Place, hazard: float) -> None:

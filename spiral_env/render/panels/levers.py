@@ -11,21 +11,22 @@ from spiral_env.roles import LEVERS, Lever
 __all__ = ["draw"]
 
 _TITLES = {"it": "IT", "business": "business", "finance": "finance", "sme": "SMEs"}
-_ROW = 20.5
+_ROW = 20.0
 
 
 def draw(canvas: Canvas, box: Box, shown: Scene) -> None:
     """A column a role."""
-    card(canvas, box, "Levers", "what each role chose, and what it paid; of SMEs the mean")
+    card(canvas, box, "Levers", "what each role chose, and k$ paid/asked; SMEs: mean, and sum of k$")
     width = (box.width - 2.0 * PADDING + 14.0) / len(shown.roles)
     for k, (name, role) in enumerate(shown.roles.items()):
         _role(canvas, Box(box.x + PADDING + k * width, box.y + 36.0, width - 14.0, box.height - 44.0), name, role)
 
 
 def _role(canvas: Canvas, box: Box, name: str, role: Role) -> None:
-    canvas.text((box.x, box.y), _TITLES[name], 13, TEXT, bold=True)
+    canvas.text((box.x, box.y), _TITLES[name], 12, TEXT, bold=True)
     short = role.paid < role.asked - 0.05
-    canvas.text((box.right, box.y + 1.0), f"{money(role.paid)} k$", 11, YELLOW if short else MUTED, across=1.0)
+    paid = _paid(role.paid, role.asked) if short else _paid(role.paid)
+    canvas.text((box.right, box.y + 1.0), paid, 11, YELLOW if short else MUTED, across=1.0)
     for k, lever in enumerate(LEVERS[name]):
         row = Box(box.x, box.y + 20.0 + _ROW * k, box.width, _ROW)
         canvas.text((row.x, row.y), lever.name.replace("_", " "), 11, MUTED)
@@ -34,6 +35,12 @@ def _role(canvas: Canvas, box: Box, name: str, role: Role) -> None:
             bar(canvas, track, role.levers[lever.name], SKY)
         else:
             _category(canvas, track, lever, role.shares[lever.name])
+
+
+def _paid(*amounts: float) -> str:
+    """What was paid of what was asked for, in k$; from a thousand on in M$."""
+    large = amounts[-1] >= 999.5
+    return "/".join(f"{x / 1000.0:.1f}" if large else money(x) for x in amounts) + (" M" if large else "")
 
 
 def _category(canvas: Canvas, track: Box, lever: Lever, shares: tuple[float, ...]) -> None:
