@@ -27,8 +27,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "300 were asked for; the nearest whole rollout ends the run" in done.err
     assert done.out.startswith(f"run stored in {folder} (220 agent-steps")
     assert "greedy policy, 4 held-out episodes: always the average firm; train longer" in done.out
-    assert f"next: spiral evaluate --scenario small-v1 --compare status_quo --compare '{folder}'\n" in done.out
+    assert f"next:\n  spiral evaluate --scenario small-v1 --compare status_quo --compare '{folder}'\n" in done.out
     assert f"spiral plot '{folder}'" in done.out
+    assert "  policy.safetensors  the policy, with policy.json" in done.out
+    assert "11 agents, mixed rewards, seed 0; Ctrl-C stops, and keeps what is learned" in done.err
     return folder
 
 
@@ -51,7 +53,7 @@ def test_a_finished_run_says_so_and_does_nothing(run: Path) -> None:
 def test_a_run_that_time_cuts_names_the_command_that_goes_on(tmp_path: Path) -> None:
     done = spiral("train", "--out", str(tmp_path / "run"), "--max-seconds", "1e-6", *TINY)
     assert "the run was stopped after 1e-06 s\n" in done.out
-    assert f"next: spiral train --out {tmp_path / 'run'} --resume\n" in done.out
+    assert f"next:\n  spiral train --out {tmp_path / 'run'} --resume\n" in done.out
     done = spiral("train", "--out", str(tmp_path / "run"), "--resume", "--max-seconds", "1e-6", "--json")
     assert json.loads(done.out)["finished"] is False
     assert done.err == ""

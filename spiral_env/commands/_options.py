@@ -9,7 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from spiral_env.commands._completion import among, worlds
+
 __all__ = [
+    "POLICIES",
     "AsJson",
     "Columns",
     "Engine",
@@ -23,7 +26,8 @@ __all__ = [
 ]
 
 MOST_SEED = 2**63 - 1
-World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.")]
+POLICIES = among("uniform", "status_quo", "scripted", "constant:")
+World = Annotated[str, typer.Option("--scenario", help="Scenario id or TOML file.", autocompletion=worlds)]
 Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the world and of all its draws.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Columns = Annotated[
@@ -32,7 +36,11 @@ Columns = Annotated[
 Engine = Annotated[str | None, typer.Option(help="local, or ray: on a Ray cluster.  [default: local]")]
 RayAddress = Annotated[str | None, typer.Option(help="Ray cluster to join.  [default: one on this machine]")]
 Spec = Annotated[
-    str, typer.Option(help="uniform, status_quo, scripted, constant:e1,e2,.., a run's folder or file.py:Class.")
+    str,
+    typer.Option(
+        help="uniform, status_quo, scripted, constant:e1,e2,.., a run's folder or file.py:Class.",
+        autocompletion=POLICIES,
+    ),
 ]
 
 

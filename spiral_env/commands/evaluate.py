@@ -12,7 +12,7 @@ import typer
 from spiral_env.commands._evaluation import play
 from spiral_env.commands._generalisation import as_text as split_as_text
 from spiral_env.commands._generalisation import play_split
-from spiral_env.commands._options import AsJson, Engine, RayAddress, TimeLimit, World
+from spiral_env.commands._options import POLICIES, AsJson, Engine, RayAddress, TimeLimit, World
 from spiral_env.commands._output import as_json_text, emit
 
 Mixed = Annotated[
@@ -34,6 +34,7 @@ def evaluate(
             "are the average firm's. Several with commas or spaces between, in quotes where a name holds them, or by "
             "repeating the option.",
             show_default=False,
+            autocompletion=POLICIES,
         ),
     ] = None,
     it: Mixed = None,

@@ -7,19 +7,27 @@ from typing import Annotated
 
 import typer
 
+from spiral_env.commands._completion import among, worlds
 from spiral_env.commands._options import AsJson
 from spiral_env.commands._output import emit
 from spiral_env.text import Table
 
 
 def info(
-    role: Annotated[str | None, typer.Option(help="Show this role's levers and observations instead.")] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            help="Show this role's levers and observations instead.",
+            autocompletion=among("it", "business", "finance", "sme"),
+        ),
+    ] = None,
     state: Annotated[bool, typer.Option("--state", help="Show what the numbers of state() are instead.")] = False,
     hyperparameters: Annotated[
         bool, typer.Option("--hyperparameters", help="Show what spiral train --set takes instead.")
     ] = False,
     scenario: Annotated[
-        str | None, typer.Option(help="With --state: scenario id or TOML file.  [default: baseline-v1]")
+        str | None,
+        typer.Option(help="With --state: scenario id or TOML file.  [default: baseline-v1]", autocompletion=worlds),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spiral_env.commands._completion import worlds
 from spiral_env.commands._headings import Headings
 from spiral_env.commands._options import AsJson, Columns
 from spiral_env.commands._output import chosen, emit
@@ -30,7 +31,7 @@ def _list(columns: Columns = None, as_json: AsJson = False) -> None:
 
 @scenarios.command("show")
 def _show(
-    scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.")],
+    scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.", autocompletion=worlds)],
     columns: Columns = None,
     as_json: AsJson = False,
 ) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spiral_env.commands._completion import among, worlds
 from spiral_env.commands._options import AsJson, Engine, RayAddress
 from spiral_env.commands._output import emit
 from spiral_env.commands._progress import progress
@@ -22,13 +23,26 @@ if TYPE_CHECKING:
     from spiral_env.training import TrainConfig
     from spiral_env.training.runs.folder import Status
 
+_FILES = {
+    "policy.safetensors": "the policy, with policy.json",
+    "progress.csv": "figures of every iteration, as in tensorboard/",
+    "config.json": "what was run; scenario.toml is its world",
+    "state.safetensors": "what --resume goes on from",
+}
+"""What a run's folder holds, for people."""
+
 
 def train(
     out: Annotated[
         str | None, typer.Option(help="The run's folder; without it results/runs/<scenario>-<algo>-<seed>.")
     ] = None,
-    scenario: Annotated[str | None, typer.Option(help="Scenario id or TOML file (baseline-v1).")] = None,
-    algo: Annotated[str | None, typer.Option(help="ippo, mappo, es or sb3-ppo (ippo).")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="Scenario id or TOML file (baseline-v1).", autocompletion=worlds)
+    ] = None,
+    algo: Annotated[
+        str | None,
+        typer.Option(help="ippo, mappo, es or sb3-ppo (ippo).", autocompletion=among("ippo", "mappo", "es", "sb3-ppo")),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run (0).")] = None,
     timesteps: Annotated[
         int | None, typer.Option(help="Agent-steps in all, agents x months (24 million; es: 100).")
@@ -36,7 +50,12 @@ def train(
     max_seconds: Annotated[float | None, typer.Option(help="Stop after this time (480).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:1: all of it there (cpu).")] = None,
     policy: Annotated[str | None, typer.Option(help="sb3-ppo: shared or per_role (shared).")] = None,
-    reward_mode: Annotated[str | None, typer.Option(help="mixed, selfish or cooperative (mixed).")] = None,
+    reward_mode: Annotated[
+        str | None,
+        typer.Option(
+            help="mixed, selfish or cooperative (mixed).", autocompletion=among("mixed", "selfish", "cooperative")
+        ),
+    ] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of hyperparameters.")] = None,
@@ -111,14 +130,19 @@ def _folder(out: str | None, config: TrainConfig | None) -> Path:
 
 
 def _plan(folder: Path, config: TrainConfig, resume: bool) -> str:
+    """What is about to happen, a fact a line."""
     each, unit = config.steps_per_iteration, "generation" if config.algo == "es" else "rollout"
     count = config.num_iterations
-    where = f"\n{config.num_envs:,} ecosystems side by side on {config.device}" if config.on_device else ""
     title = f"{'going on with' if resume else 'training'} {config.algo} on {config.world.id} in {folder}"
     size = f"{count:,} {unit}{'s' * (count != 1)} of {each:,} agent-steps"
-    exact = count * each == config.timesteps
-    nearest = "" if exact else f"\n{config.timesteps:,} were asked for; the nearest whole {unit} ends the run"
-    return f"{title}\n{size}: {count * each:,} in all, at most {config.max_seconds:g} s{where}{nearest}"
+    lines = [title, f"{size}: {count * each:,} in all, at most {config.max_seconds:g} s"]
+    if count * each != config.timesteps:
+        lines.append(f"{config.timesteps:,} were asked for; the nearest whole {unit} ends the run")
+    if config.on_device:
+        lines.append(f"{config.num_envs:,} ecosystems side by side on {config.device}")
+    agents = f"{config.world.num_smes + 3} agents, {config.reward_mode} rewards, seed {config.seed}"
+    lines.append(f"{agents}; Ctrl-C stops, and keeps what is learned")
+    return "\n".join(lines)
 
 
 @contextmanager
@@ -128,11 +152,13 @@ def _shown(as_json: bool) -> Iterator[Callable[[float, dict[str, float]], bool] 
         yield None
         return
     with progress("training") as bar:
+        first: list[float] = []
 
         def report(share: float, figures: dict[str, float]) -> bool:
             note = f"{figures['agent_steps_per_second'] / 1000:,.0f}k agent-steps/s"
             if "outcome/ecosystem_value" in figures:
-                note += f", {figures['outcome/ecosystem_value']:,.0f} k$/month"
+                first.append(figures["outcome/ecosystem_value"])
+                note += f", value {first[-1]:,.0f} k$ a month (first {first[0]:,.0f})"
             bar.reach(share, note)
             return False
 
@@ -152,9 +178,10 @@ def _end(folder: Path, config: TrainConfig, now: Status, as_json: bool, why: str
     if why is not None:
         lines.append(f"the run {why}")
     lines.append(moved_words(share))
+    lines += [f"  {name:<20}{what}" for name, what in _FILES.items() if (folder / name).exists()]
     commands = [] if now.finished else [_again(folder)]
     commands += [_compare(folder, config), _command("plot", str(folder))]
-    lines.append("next: " + "\n      ".join(commands))
+    lines.append("\n  ".join(["next:", *commands]))
     emit(as_json, data, "\n".join(lines))
 
 
