@@ -10,7 +10,7 @@ TAG ?= frameworks
 # One thread per process: two torch threads on two busy cores can be 50 times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup train test test-all test-frameworks compatibility check bench clean
+.PHONY: setup train test test-all test-frameworks compatibility check docs bench clean
 
 setup: $(STAMP)
 
@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV), once: a few minutes, most of them without a word"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,dev,docs]"
 	touch $(STAMP)
 
 train: $(STAMP)
@@ -42,6 +42,11 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(STAMP)
+	$(BIN)/python -m pytest -n 2 tests/pages
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+	@echo "open build/docs/index.html"
 
 bench: $(STAMP)
 	$(BIN)/spiral bench --out results/bench.json

@@ -9,7 +9,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 
-from _site import generated, links  # noqa: E402
+from _site import generated, links, pictures  # noqa: E402
 
 import spiral_env  # noqa: E402
 
@@ -19,7 +19,7 @@ version = release = spiral_env.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "index"
-exclude_patterns = ["_site", "frameworks/*.txt"]
+exclude_patterns = ["_site", "frameworks/*.txt", "generated/site"]
 suppress_warnings = ["myst.strikethrough"]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
@@ -42,6 +42,7 @@ napoleon_use_rtype = False
 html_theme = "pydata_sphinx_theme"
 html_title = "spiral_env"
 html_static_path: list[str] = ["_static"]
+html_extra_path = ["generated/site"]
 html_css_files = ["spiral.css"]
 html_show_sourcelink = False
 html_copy_source = False
@@ -54,10 +55,11 @@ html_theme_options: dict[str, Any] = {
     "footer_end": [],
     "show_toc_level": 2,
 }
-html_sidebars = {"index": []}
+html_sidebars = {name: [] for name in ("index", "quickstart", "concepts")}
 
 
 def setup(app: Any) -> None:
     """Write the pages that come from code before Sphinx looks for pages; mend links that leave the site."""
     generated.write(DOCS)
+    pictures.draw(DOCS)
     app.connect("source-read", lambda _app, name, source: links.on_read(DOCS, name, source))

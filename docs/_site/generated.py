@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -37,7 +37,6 @@ def write(docs: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-    shutil.copyfile(docs / "spiral.svg", folder / "spiral.svg")
 
 
 def pages() -> dict[str, str]:
@@ -54,8 +53,15 @@ def pages() -> dict[str, str]:
     }
     found |= {f"generated/scenarios/{name}.md": _scenario(load_scenario(name)) for name in scenario_ids()}
     for file, page in COPIES.items():
-        found[page] = relinked((ROOT / file).read_text(encoding="utf-8"), ROOT, Path(file), page)
+        found[page] = relinked(_titled(file), ROOT, Path(file), page)
     return found
+
+
+def _titled(file: str) -> str:
+    """Text of a file of the repository, under a title of its own or its name."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    title = Path(file).stem.capitalize().replace("Gpu", "GPU")
+    return text if re.search(r"^# ", text, re.M) else f"# {title}: measured\n\n{text}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -222,7 +228,7 @@ def _scenario(s: Scenario) -> str:
         ("training seeds", "{} to {}".format(*_ends(s.train_seeds))),
         ("held-out seeds", "{} to {}".format(*_ends(s.held_out_seeds))),
     ]
-    parts = [f"`{s.id}`", s.description, _table(("", ""), facts)]
+    parts = [f"**{s.title}.** {s.description}", _table(("", ""), facts)]
     parts.append(
         f"```bash\nspiral rollout --scenario {s.id} --seed 1\n"
         f"spiral evaluate --scenario {s.id} --compare uniform,status_quo,scripted --episodes 100\n```"
@@ -238,7 +244,7 @@ def _scenario(s: Scenario) -> str:
     if not changed and not drawn:
         parts.append("No parameter differs; [all of them](../parameters.md).")
     parts.append(f"## Its file\n\n```toml\n{text}\n```")
-    return _page(s.title, *parts)
+    return _page(s.id, *parts)
 
 
 def _own_values(here: str, values: dict[str, str]) -> str:
