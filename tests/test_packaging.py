@@ -78,7 +78,7 @@ def test_the_wheel_holds_the_package_alone(built: Path) -> None:
 
 
 def test_the_wheel_holds_every_module_scenario_table_and_part_of_a_page(built: Path) -> None:
-    kinds = {".py", ".toml", ".csv", ".json", ".safetensors", ".typed", ".html", ".css", ".js", ".txt"}
+    kinds = {".py", ".toml", ".csv", ".json", ".safetensors", ".typed", ".html", ".css", ".js", ".txt", ".ttf"}
     expected = {p.relative_to(ROOT).as_posix() for p in PACKAGE.rglob("*") if p.suffix in kinds}
     ours = {name for name in _names(built) if name.startswith("spiral_env/")}
     assert {name for name in ours if Path(name).suffix in kinds} == expected

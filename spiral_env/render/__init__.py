@@ -1,4 +1,4 @@
-"""State to text."""
+"""A month as text, as a frame and as a page; what draws frames is loaded when it is used."""
 
 from __future__ import annotations
 
