@@ -27,6 +27,8 @@ KINDS: dict[str, Kind] = {
     "ippo": _kind("ippo", reward_mode="cooperative"),
     "mappo": _kind("mappo", reward_mode="cooperative"),
     "gru": _kind("ippo", reward_mode="cooperative", recurrent="it,business,finance,sme"),
+    "mappo-gru": _kind("mappo", reward_mode="cooperative", recurrent="it,business,finance,sme"),
+    "sb3": _kind("sb3-ppo", reward_mode="cooperative"),
     "myopic": _kind("ippo", reward_mode="cooperative", gamma=1e-9, gae_lambda=0.0),
 }
 """Kind of run -> the recipe it starts from, and what differs from it."""
