@@ -33,6 +33,7 @@ NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
     "uniform": ("spiral_env.policy:Uniform", ROLES),
     "status_quo": ("spiral_env.policy:StatusQuo", ROLES),
     "scripted": ("spiral_env.agents.scripted:Scripted", ROLES),
+    "vigilant": ("spiral_env.agents.vigilant:Vigilant", ROLES),
     "cvss_first": ("spiral_env.agents.patch_ranking:CvssFirst", ("it",)),
     "epss_first": ("spiral_env.agents.patch_ranking:EpssFirst", ("it",)),
     "kev_first": ("spiral_env.agents.patch_ranking:KevFirst", ("it",)),
