@@ -43,7 +43,7 @@ _STEADY: dict[str, dict[str, float]] = {
 
 
 class Vigilant(Rules):
-    """Always the same efforts, but a tier is put forward (``now``) as long as an alert names it, else patched in batches.
+    """Always the same efforts, but a tier is put forward (``now``) while an alert names it, else patched in batches.
 
     The constants are those that ``python -m tests.benchmarks.game --only constant`` finds; answering alerts is worth
     most where attackers come in campaigns.
