@@ -15,7 +15,7 @@ from spiral_env.agents import load_policy
 from spiral_env.commands import _progress, app
 from spiral_env.commands._errors import exit_code
 from spiral_env.commands.evaluate import team_specs
-from spiral_env.evaluation import compare, game, mean_interval, notes, run_episodes
+from spiral_env.evaluation import compare, mean_interval, notes, run_episodes
 from spiral_env.evaluation.report import as_result, as_text, measure_interval
 from spiral_env.evaluation.statistics import bounded_interval, paired_difference, wilson_interval
 from spiral_env.metrics import METRICS, bounds
@@ -295,43 +295,6 @@ def test_progress_is_told_while_teams_play(capsys: pytest.CaptureFixture[str], m
     assert code == 0
     assert json.loads(out)["notes"] == []
     assert err.splitlines()[-1] == "evaluate: 100 %, 6 of 6 episodes"
-
-
-def test_the_search_climbs_to_the_best_constant_team_and_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def values(world: Any, joint: np.ndarray, *_: Any) -> np.ndarray:
-        return -np.abs(joint - 0.5).sum(1)
-
-    monkeypatch.setattr(game, "_values", values)
-    shares: list[float] = []
-    found = game.best_constant("small-v1", random=4, corners=4, progress=shares.append)
-    assert {x for efforts in found.efforts.values() for x in efforts} == {0.5}
-    assert found.value == 0.0
-    assert shares == sorted(shares)
-    assert 0.0 < shares[0] < shares[-1] <= 1.0
-    assert len(shares) > 20
-
-
-def test_a_game_is_told_in_the_shape_of_an_evaluation(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    efforts = {role: (1.0,) * NUM_LEVERS[role] for role in ROLES}
-    monkeypatch.setattr(game, "best_constant", lambda *_, **__: game.ConstantTeam(efforts, 0.0, 1))
-    run, out = _write(tmp_path / "[my] run"), tmp_path / "out.json"
-    assert exit_code(app, ["game", str(run), "--episodes", "2", "--out", str(out)]) == 0
-    shown, data = capsys.readouterr().out, json.loads(out.read_text())
-    usual = _json(capsys, "--compare", "uniform")
-    assert data.keys() - usual.keys() == {"constant", "constants_tried", "constant_share", "levers"}
-    assert usual.keys() <= data.keys()
-    assert data["command"] == "game"
-    assert f"team 4, trained: {run}" in " ".join(shown.split())
-    assert max(len(line) for line in shown.splitlines() if str(run) not in line) <= 80
-
-
-def test_what_gains_nothing_over_uniform_play_has_no_share() -> None:
-    tables = dict.fromkeys(
-        ("uniform", "constant", "trained"), run_episodes("small-v1", _team("uniform"), 1, max_cycles=1)
-    )
-    assert math.isnan(game.constant_share(tables))
 
 
 def test_there_is_no_comparison_of_nothing() -> None:

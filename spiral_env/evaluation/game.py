@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from spiral_env.evaluation.game_play import PARTS, WIDTH, Deviation, live
 from spiral_env.evaluation.rollout import EpisodeTable
-from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
+from spiral_env.policy import StatusQuo
+from spiral_env.roles import LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
-from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["ConstantTeam", "best_constant", "constant_share", "lever_ends"]
 
-_WIDTH = sum(NUM_LEVERS.values())
-_ENDS = dict(zip(ROLES, itertools.accumulate(NUM_LEVERS.values()), strict=True))
-_PARTS = {role: slice(end - NUM_LEVERS[role], end) for role, end in _ENDS.items()}
 _VALUES = (0.0, 0.5, 1.0)
 _FIRST = 0.15
 """Share of the search's work that looks at random joint actions."""
@@ -53,16 +50,10 @@ def _values(
     out = []
     block = max(1, 4096 // len(seeds))
     for start in range(0, len(joint), block):
-        part = np.repeat(joint[start : start + block], len(seeds), axis=0)
-        env = SpiralVectorEnv(world, len(part), threads, "disabled", action_mode="continuous")
-        env.reset(seed=np.tile(seeds, len(part) // len(seeds)))
-        actions = {
-            role: np.repeat(part[:, None, of_role], env.num_agents_of[role], axis=1) for role, of_role in _PARTS.items()
-        }
-        for _ in range(env.max_cycles):
-            env.step(actions)
-        out.append(env.metrics()[measure].reshape(-1, len(seeds)).mean(1))
-        env.close()
+        part = np.repeat(joint[start : start + block, None], len(seeds), axis=0)
+        team = {role: Deviation(StatusQuo(role), role, part[..., of_role], False) for role, of_role in PARTS.items()}
+        lived = live(world, team, np.tile(seeds, len(part) // len(seeds)), threads=threads)
+        out.append(lived.metrics[measure].reshape(-1, len(seeds)).mean(1))
         progress(min(1.0, (start + block) / len(joint)))
     return np.concatenate(out)
 
@@ -90,7 +81,7 @@ def best_constant(
     world = load_scenario(scenario)
     rng = np.random.default_rng(seed)
     joint = np.concatenate(
-        [rng.choice(_VALUES, (random, _WIDTH)), rng.choice((0.0, 1.0), (corners, _WIDTH)), np.full((1, _WIDTH), 0.5)]
+        [rng.choice(_VALUES, (random, WIDTH)), rng.choice((0.0, 1.0), (corners, WIDTH)), np.full((1, WIDTH), 0.5)]
     )
     told = progress or (lambda share: None)
     first = _values(world, joint, seed + np.arange(4), measure, threads, lambda share: told(_FIRST * share))
@@ -108,7 +99,7 @@ def best_constant(
         tried += looked
         if value > best_value:
             best, best_value = point, value
-    efforts = {role: tuple(float(x) for x in best[of_role]) for role, of_role in _PARTS.items()}
+    efforts = {role: tuple(float(x) for x in best[of_role]) for role, of_role in PARTS.items()}
     return ConstantTeam(efforts, float(best_value), tried)
 
 
@@ -125,7 +116,7 @@ def _ascend(
     value = float(_values(world, point[None], seeds, measure, threads)[0])
     while True:
         around = np.array(
-            [np.where(np.arange(_WIDTH) == k, x, point) for k in range(_WIDTH) for x in _VALUES if x != point[k]]
+            [np.where(np.arange(WIDTH) == k, x, point) for k in range(WIDTH) for x in _VALUES if x != point[k]]
         )
         values = _values(world, around, seeds, measure, threads)
         tried, step = tried + len(around), step + 1
@@ -136,12 +127,12 @@ def _ascend(
 
 
 def constant_share(tables: Mapping[str, EpisodeTable], measure: str = "ecosystem_value") -> float:
-    """(best constant - uniform) / (trained - uniform): what needs no state; names as in ``tables``.
+    """(best constant - uniform) / (team - uniform): what needs no state; names as in ``tables``.
 
-    Not a number where the trained team gains nothing over uniform play.
+    Not a number where the team gains nothing over uniform play.
     """
-    mean = {name: float(tables[name].metrics[measure].mean()) for name in ("uniform", "constant", "trained")}
-    gained = mean["trained"] - mean["uniform"]
+    mean = {name: float(tables[name].metrics[measure].mean()) for name in ("uniform", "constant", "team")}
+    gained = mean["team"] - mean["uniform"]
     return (mean["constant"] - mean["uniform"]) / gained if gained else float("nan")
 
 

@@ -19,7 +19,17 @@ from spiral_env.provenance import versions
 from spiral_env.roles import LEVERS, ROLES
 from spiral_env.text import Table, one_line
 
-__all__ = ["FORMAT", "SHOWN", "as_result", "as_text", "measure_interval", "policy_row"]
+__all__ = [
+    "FORMAT",
+    "SHOWN",
+    "as_result",
+    "as_text",
+    "measure_interval",
+    "policy_row",
+    "rounded",
+    "shown_digits",
+    "span",
+]
 
 FORMAT = "spiral_env-evaluation"
 VERSION = 2
@@ -129,8 +139,8 @@ def _meaning(comparison: Comparison) -> str:
     first = next(iter(values))
     other = others[0] if best == first else first
     gap = paired_difference(values[best], values[other])
-    digits = _digits([*gap])
-    ahead = " ".join([_number(gap.mean, digits, "+"), *filter(None, [_range(gap, digits)])])
+    digits = shown_digits([*gap])
+    ahead = " ".join([rounded(gap.mean, digits, "+"), *filter(None, [span(gap, digits)])])
     told = "so it is better" if gap.low > 0.0 else "so these episodes do not tell them apart"
     one, two = comparison.number(best), comparison.number(other)
     return f"Most ecosystem value: team {one}, {ahead} k$ a month over team {two} on the same worlds, {told}."
@@ -144,7 +154,7 @@ def _scores(found: Scoring, comparison: Comparison) -> str:
         title = (
             f"score: {found.measure} from the average firm (0: {ends.zero:,.4g}) to {ends.best} (1: {ends.one:,.4g})"
         )
-    digits = _digits([v for x in found.scores.values() for v in (*x.mean, *x.iqm)])
+    digits = shown_digits([v for x in found.scores.values() for v in (*x.mean, *x.iqm)])
     heads = ("team", "mean", "interval", "IQM", "interval", "P(> team 1)", "interval")
     rows = [_score_row(comparison.number(name), x, digits) for name, x in found.scores.items()]
     wide = 7 if any(x.improvement for x in found.scores.values()) else 5
@@ -155,7 +165,7 @@ def _scores(found: Scoring, comparison: Comparison) -> str:
 def _score_row(number: int, x: Score, digits: int | None) -> list[str]:
     row = [str(number)]
     for interval, places in ((x.mean, digits), (x.iqm, digits), (x.improvement, 2)):
-        row += ["", ""] if interval is None else [_number(interval.mean, places), _range(interval, places)]
+        row += ["", ""] if interval is None else [rounded(interval.mean, places), span(interval, places)]
     return row
 
 
@@ -187,18 +197,18 @@ def _rows(name: str, comparison: Comparison, several: bool) -> Iterator[list[str
         for team, table in comparison.tables.items()
         if first is not None and table is not first
     }
-    digits = _digits([x for interval in (*found.values(), *gaps.values()) for x in interval])
+    digits = shown_digits([x for interval in (*found.values(), *gaps.values()) for x in interval])
     unit = METRICS[name][0]
     labels = [name, "" if unit == "1" else f"  {unit}", *[""] * len(samples)]
     for label, (team, x) in zip(labels, found.items(), strict=False):
-        row = [label, str(comparison.number(team)), _number(x.mean, digits), _range(x, digits)]
-        gap = f"{_number(gaps[team].mean, digits, '+')} {_range(gaps[team], digits)}" if team in gaps else ""
+        row = [label, str(comparison.number(team)), rounded(x.mean, digits), span(x, digits)]
+        gap = f"{rounded(gaps[team].mean, digits, '+')} {span(gaps[team], digits)}" if team in gaps else ""
         yield [*row, gap][: 5 if several else 4]
     if len(samples) == 1 and labels[1]:
         yield [labels[1], *[""] * (4 if several else 3)]
 
 
-def _digits(values: list[float]) -> int | None:
+def shown_digits(values: list[float]) -> int | None:
     """Decimals that show about three digits of the largest value; None where it is better written as a power."""
     largest = max((abs(x) for x in values if math.isfinite(x)), default=0.0)
     if largest >= 1e6:
@@ -208,10 +218,11 @@ def _digits(values: list[float]) -> int | None:
     return max(1, min(4, 2 - math.floor(math.log10(largest))))
 
 
-def _number(x: float, digits: int | None, sign: str = "") -> str:
+def rounded(x: float, digits: int | None, sign: str = "") -> str:
+    """With that many decimals."""
     return f"{x:{sign}.3e}" if digits is None else f"{x:{sign},.{digits}f}"
 
 
-def _range(x: Interval, digits: int | None) -> str:
+def span(x: Interval, digits: int | None) -> str:
     """An interval; nothing where one episode gives none."""
-    return f"[{_number(x.low, digits)}, {_number(x.high, digits)}]" if math.isfinite(x.high - x.low) else ""
+    return f"[{rounded(x.low, digits)}, {rounded(x.high, digits)}]" if math.isfinite(x.high - x.low) else ""
