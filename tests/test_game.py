@@ -280,4 +280,4 @@ def test_parts_of_a_game_are_asked_for_by_name(capsys: pytest.CaptureFixture[str
     assert exit_code(app, ["game", "status_quo", *asked]) == 0
     assert list(json.loads(capsys.readouterr().out)["measures"]) == ["roles"]
     assert exit_code(app, ["game", "status_quo", "--only", "rules"]) == 2
-    assert "part must be one of teams, responses, anarchy" in capsys.readouterr().err
+    assert "only must be one of teams, responses, anarchy" in capsys.readouterr().err

@@ -91,7 +91,7 @@ def game(
 def _chosen(only: str, parts: tuple[str, ...]) -> list[str]:
     from spiral_env.checks import check_choice
 
-    return [check_choice("part", name.strip(), parts) for name in only.split(",") if name.strip()] or list(parts)
+    return [check_choice("only", name.strip(), parts) for name in only.split(",") if name.strip()] or list(parts)
 
 
 def _best(world: Scenario, best: str | None, team: str, time_limit: float) -> tuple[str, Any]:

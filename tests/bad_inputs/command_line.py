@@ -219,7 +219,7 @@ WRITTEN = (
     Case(("game", "folder"), ("folder",)),
     Case(("game",), ("team",)),
     Case(("game", "it scripted; bank scripted"), ("bank",)),
-    Case(("game", "status_quo", "--only", "nothing"), ("part",)),
+    Case(("game", "status_quo", "--only", "nothing"), ("only",)),
     Case(("game", "status_quo", "--best", "nowhere"), ("nowhere",)),
     Case(("plot",), ("run",)),
     Case(("plot", "nowhere"), ("nowhere",)),
