@@ -288,6 +288,28 @@ def test_a_policy_of_another_world_says_so(tmp_path: Path) -> None:
     assert as_result(found, "evaluate", {})["notes"] == [line]
 
 
+def test_the_regret_to_a_known_answer_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    words = (
+        "--scenario",
+        "zero-threat-v1",
+        "--compare",
+        "status_quo,constant:0",
+        "--episodes",
+        "3",
+        "--max-cycles",
+        "4",
+    )
+    code, out, _ = _told(capsys, *words)
+    assert code == 0
+    assert "known answer: nothing attacks, so nothing should be spent; k$ a month of it that moves edge, core" in out
+    first, second = (line.split() for line in out.splitlines()[-2:])
+    assert float(first[3]) > 0.0
+    assert (second[0], second[1], second[3], second[-1]) == ("2", "0", "0", "1.000")
+    data = _json(capsys, *words[:4])
+    assert data["known_answer"]["constant:0"]["regret"] == 0.0
+    assert "known_answer" not in _json(capsys, "--compare", "uniform")
+
+
 def test_progress_is_told_while_teams_play(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_progress, "FIRST_LINE", 0.0)
     monkeypatch.setattr(_progress, "NEXT_LINE", 0.0)

@@ -12,6 +12,7 @@ import pytest
 from spiral_env.agents import load_policy
 from spiral_env.evaluation import compare, run_episodes
 from spiral_env.outside import Imported, Limits, Outside
+from spiral_env.outside.walls import _Hook, _NoEnvironment
 from spiral_env.outside.wire import receive, send
 from spiral_env.policy import PolicyError, StatusQuo
 from spiral_env.roles import NUM_LEVERS, ROLES
@@ -99,8 +100,13 @@ class Calls(Good):
         library = ctypes.CDLL(None)
         made = library.creat(os.path.join(HERE, "native").encode(), 0o644)
         killed = library.kill(os.getppid(), 0)
+        try:
+            told = bool(open(f"/proc/{os.getppid()}/cmdline").read())
+        except OSError:
+            told = False
         found = [x for x in gc.get_objects() if type(x).__name__ in ("SpiralVectorEnv", "Engine", "Scenario")]
-        worked = made >= 0 or killed == 0 or bool(found) or HERE == os.getcwd() or os.environ["HOME"] != os.getcwd()
+        worked = made >= 0 or killed == 0 or told or bool(found)
+        worked = worked or HERE == os.getcwd() or os.environ["HOME"] != os.getcwd()
         return self.fixed(seen, 1.0 if worked else 0.25)
 
 class Fails(Good):
@@ -204,6 +210,33 @@ def test_the_evaluator_scores_from_its_own_books(monkeypatch: pytest.MonkeyPatch
             patched.setattr(SpiralVectorEnv, "step", step)
             faked = run_episodes("small-v1", _team(StatusQuo("it")), 3, reward_mode=reward_mode, **SHORT)
         assert all(np.array_equal(x, faked.metrics[name], equal_nan=True) for name, x in plain.metrics.items())
+
+
+def test_python_is_held_back_where_the_kernel_holds_nothing(tmp_path: Path) -> None:
+    noted: list[str] = []
+    hook = _Hook(str(tmp_path), noted)
+    hook("open", (str(tmp_path / "own"), "w", os.O_WRONLY))
+    hook("open", ("/etc/hostname", "r", os.O_RDONLY))
+    assert noted == []
+    for event, args, words in (
+        ("open", ("/etc/hostname", "a", os.O_WRONLY | os.O_APPEND), "it changes files (/etc/hostname)"),
+        ("open", (str(tmp_path / ".." / "up"), None, os.O_CREAT), "it changes files ("),
+        ("os.remove", ("/etc/hostname", -1), "it changes files ("),
+        ("os.rename", (str(tmp_path / "own"), "/etc/hostname", -1, -1), "it changes files (/etc/hostname)"),
+        ("socket.connect", (None, ("localhost", 1)), "it reaches out of its process (socket.connect)"),
+        ("os.kill", (1, 9), "it reaches out of its process (os.kill)"),
+    ):
+        with pytest.raises(PermissionError):
+            hook(event, args)
+        assert noted.pop().startswith(words)
+    with pytest.raises(PermissionError, match="may start no program"):
+        hook("subprocess.Popen", ("ls", [], None, None))
+    finder = _NoEnvironment(noted)
+    for name in ("numpy", "spiral_env", "spiral_env.roles", "spiral_env.roles.it", "spiral_envelope.vector_env"):
+        assert finder.find_spec(name) is None
+    for name in ("spiral_env.simulator.engine", "spiral_env.vector_env", "spiral_env.evaluation"):
+        with pytest.raises(ImportError, match="is not there for policies"):
+            finder.find_spec(name)
 
 
 def test_no_process_and_no_folder_is_left(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from spiral_env.commands._options import load_team, spread_over
 from spiral_env.commands._progress import progress
+from spiral_env.text import Table
 
 if TYPE_CHECKING:
+    from spiral_env.agents.known_answers import Regret
     from spiral_env.evaluation import Comparison
     from spiral_env.scenarios import Scenario
 
-__all__ = ["play"]
+__all__ = ["known_answer_lines", "play", "result_of"]
 
 _SIDE_BY_SIDE = 8_192
 """Episodes that are played side by side on a device."""
@@ -41,3 +43,55 @@ def play(
         advance: Callable[[int], None] = shown.advance
         where = asked["scenario"] if world is None else world
         return compare(where, teams, asked["episodes"], asked["seed"], progress=advance, spread=spread, **options)
+
+
+def result_of(found: Comparison, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The result, with what every team misses of the known answer in a world that has one."""
+    from spiral_env.evaluation.report import as_result
+
+    rows = dict(_regrets(found, asked))
+    known = {
+        name: {
+            **{"answer": x.answer.why, "role": x.answer.role, "levers": list(x.answer.levers)},
+            **{"reached": x.reached.mean, "best": x.best.mean, "share": x.share},
+            **{"regret": x.missed.mean, "interval95": list(x.missed[1:])},
+        }
+        for name, x in rows.items()
+    }
+    return as_result(found, "evaluate", asked, **({"known_answer": known} if known else {}))
+
+
+def known_answer_lines(found: Comparison, data: Mapping[str, Any]) -> list[str]:
+    """What is known to be best, and the regret of every team; nothing in a world without a known answer."""
+    rows = data.get("known_answer", {})
+    for x in rows.values():
+        head = f"known answer: {x['answer']}; k$ a month of {x['role']} that moves {', '.join(x['levers'])}"
+        table = Table(
+            ("team", "reached", "best", "regret", "95 % interval", "share of the way from the worst constant")
+        )
+        break
+    else:
+        return []
+    for name, x in rows.items():
+        low, high = x["interval95"]
+        figures = (f"{x[key]:.4g}" for key in ("reached", "best", "regret"))
+        table.add_row(found.number(name), *figures, f"[{low:.3g}, {high:.3g}]", f"{x['share']:.3f}")
+    return [f"{head}\n{table.text()}"]
+
+
+def _regrets(found: Comparison, asked: Mapping[str, Any]) -> Iterator[tuple[str, Regret]]:
+    """Of every team that played to the end, on the same seeds."""
+    from spiral_env.agents.known_answers import ANSWERS, regret
+    from spiral_env.policy import PolicyError, close_policy
+
+    answer = ANSWERS.get(found.world.known_answer)
+    for name in found.tables if answer else ():
+        policy = found.teams[name][answer.role]  # type: ignore[union-attr]
+        try:
+            missed = regret(found.world, policy, asked["episodes"], asked["seed"])
+            assert missed is not None
+            yield name, missed
+        except PolicyError:
+            continue
+        finally:
+            close_policy(policy)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._evaluation import play
+from spiral_env.commands._evaluation import known_answer_lines, play, result_of
 from spiral_env.commands._generalisation import as_text as split_as_text
 from spiral_env.commands._generalisation import play_split
 from spiral_env.commands._options import POLICIES, AsJson, Engine, RayAddress, TimeLimit, World
@@ -86,15 +86,15 @@ def evaluate(
         _only_a_split(asked, compare is None, others | {"--engine": engine})
         asked["episodes"] = episodes or _EPISODES_OF_A_CELL
         data = play_split(asked)
-        text = split_as_text(data)
+        text = [split_as_text(data)]
     else:
-        from spiral_env.evaluation.report import as_result, as_text
+        from spiral_env.evaluation.report import as_text
 
         found = play(asked, engine=engine, address=ray_address)
-        data = as_result(found, "evaluate", asked)
-        text = as_text(found, everything=everything)
+        data = result_of(found, asked)
+        text = [as_text(found, everything=everything), *known_answer_lines(found, data)]
     _store(data, out, marl_eval)
-    emit(as_json, data, text)
+    emit(as_json, data, *text)
     if any("failed" in team for team in data["teams"].values()):
         raise typer.Exit(1)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._evaluation import play
+from spiral_env.commands._evaluation import play, result_of
 from spiral_env.commands._generalisation import play_split
 from spiral_env.commands._options import AsJson
 from spiral_env.commands._output import as_json_text, emit
@@ -57,7 +57,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _again(stored: dict[str, Any]) -> dict[str, Any]:
-    from spiral_env.evaluation.report import as_result
     from spiral_env.files import parse_toml
     from spiral_env.scenarios import Scenario
 
@@ -66,6 +65,6 @@ def _again(stored: dict[str, Any]) -> dict[str, Any]:
         if asked.get("split"):
             return play_split(asked)
         world = Scenario(**parse_toml(stored["scenario"]["toml"], "scenario of the result"))
-        return as_result(play(asked, world), "evaluate", asked)
+        return result_of(play(asked, world), asked)
     except (KeyError, AttributeError) as error:
         raise ValueError(f"result lacks what an evaluation holds: {error}") from None

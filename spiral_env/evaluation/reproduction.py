@@ -10,7 +10,7 @@ from spiral_env.checks import shown
 
 __all__ = ["Reproduction", "compare_results"]
 
-COMPARED = ("scenario", "seeds", "score", "partners", "teams")
+COMPARED = ("scenario", "seeds", "score", "partners", "teams", "known_answer")
 """Parts of a result that must be the same; what was asked is given, versions are told apart from it."""
 
 

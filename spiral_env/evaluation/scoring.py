@@ -7,7 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from spiral_env.evaluation.aggregates import pooled_iqm, probability_of_improvement, stratified_bootstrap
+from spiral_env.evaluation.aggregates import (
+    performance_profile,
+    pooled_iqm,
+    probability_of_improvement,
+    stratified_bootstrap,
+)
 from spiral_env.evaluation.comparison import Comparison
 from spiral_env.evaluation.rollout import run_episodes
 from spiral_env.evaluation.statistics import Interval, mean_interval
@@ -18,6 +23,8 @@ from spiral_env.scenarios.references import MEASURE, Reference, read_references
 
 __all__ = ["Score", "Scoring", "find_reference", "score"]
 
+PROFILE_AT = np.linspace(-0.5, 1.5, 41)
+"""Normalised scores at which performance profiles are told."""
 _SAME = 1e-9
 """Relative difference of the average firm's first episode that rounding may make."""
 
@@ -78,7 +85,9 @@ class Scoring:
             }
             for name, x in self.scores.items()
         }
-        return {"measure": self.measure, "ends": ends, "note": self.note, "teams": teams}
+        profile = {name: performance_profile([x.episodes], PROFILE_AT).tolist() for name, x in self.scores.items()}
+        profiles = {"at": PROFILE_AT.tolist(), "share_above": profile} if ends else None
+        return {"measure": self.measure, "ends": ends, "note": self.note, "teams": teams, "profiles": profiles}
 
 
 def find_reference(world: Scenario) -> tuple[Reference | None, str]:

@@ -26,7 +26,10 @@ def main(spec: str, role: str, scratch: str, source: int, sink: int) -> None:
     do beside answering.
     """
     noted: list[str] = []
-    raise_walls(scratch, noted)
+    file = spec.rpartition(":")[0]
+    raise_walls(
+        scratch, [os.getcwd(), *([os.path.dirname(os.path.abspath(file))] if file.endswith(".py") else [])], noted
+    )
     try:
         policy = Imported(spec, role)
     except ValueError as error:

@@ -1,9 +1,10 @@
 """What a policy's process may not do: change files, reach the network, start programs or import the environment.
 
 Two walls. On Linux the kernel's Landlock holds whatever the policy runs, compiled code too: files change in the scratch
-folder alone, no program starts, no TCP connection opens, no other process is traced or signalled. A hook of Python's
-own audit events does the same everywhere and notes what was tried, so that a policy that hides the refusal is found
-out; code that is not Python's passes the hook.
+folder alone, files are read where programs, libraries and the policy lie (not what other processes are or were told),
+no program starts, no TCP connection opens, no other process is traced or signalled. A hook of Python's own audit events
+refuses changes, programs and connections everywhere and notes what was tried, so that a policy that hides the refusal
+is found out; code that is not Python's passes the hook.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ _FILE = 2**28
 """Bytes of a file in its scratch folder."""
 
 
-def raise_walls(scratch: str, noted: list[str]) -> None:
+def raise_walls(scratch: str, folders: Sequence[str], noted: list[str]) -> None:
     """From here on the process may change files in ``scratch`` alone; what else it tries is refused and noted.
 
     Args:
         scratch: a folder, as a real path.
+        folders: where the policy lies, to be read.
         noted: lines of what was tried, appended to.
     """
     _limit()
-    landlock(scratch)
+    landlock(scratch, (*_READ, sys.prefix, sys.base_prefix, *sys.path, *folders))
     sys.meta_path.insert(0, _NoEnvironment(noted))
     sys.addaudithook(_Hook(scratch, noted))
 
@@ -53,6 +55,7 @@ _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _VERSION, _PATH_BENEATH = 1, 1
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = (1 << k for k in range(4))
 _CHANGES = sum(1 << k for k in range(4, 13)) | _WRITE_FILE
+_READS = _READ_FILE | _READ_DIR
 _LATER = {2: 1 << 13, 3: 1 << 14}
 """Kinds of access that a version brought: moving between folders, cutting short."""
 _NET_VERSION, _NET = 4, 0b11
@@ -60,8 +63,20 @@ _SCOPE_VERSION, _SCOPE = 6, 0b11
 _NO_NEW_PRIVILEGES, _DEATH_SIGNAL, _SIGKILL = 38, 1, 9
 
 
-def landlock(scratch: str) -> int:
-    """Bind this thread, and all that it starts, to the scratch folder; the version in force, 0 where there is none."""
+_READ = (
+    *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc", "/opt", "/nix", "/dev", "/sys"),
+    *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems", "/proc/sys"),
+)
+"""Where programs, libraries and what they ask of the machine lie."""
+
+
+def landlock(scratch: str, readable: Sequence[str]) -> int:
+    """Bind this thread, and all that it starts, to its folders; the version in force, 0 where there is none.
+
+    Args:
+        scratch: where files may change.
+        readable: folders and files that may be read; those that are not there are passed over.
+    """
     if sys.platform != "linux":
         return 0
     library = ctypes.CDLL(None, use_errno=True)
@@ -69,13 +84,16 @@ def landlock(scratch: str) -> int:
     version = library.syscall(_CREATE, None, 0, _VERSION)
     if version < 1:
         return 0
-    access = _EXECUTE | _CHANGES | sum(bit for since, bit in _LATER.items() if version >= since)
+    access = _EXECUTE | _READS | _CHANGES | sum(bit for since, bit in _LATER.items() if version >= since)
     words = [access, *([_NET] if version >= _NET_VERSION else []), *([_SCOPE] if version >= _SCOPE_VERSION else [])]
     attribute = struct.pack(f"<{len(words)}Q", *words)
     rules = library.syscall(_CREATE, attribute, len(attribute), 0)
     if rules < 0:
         return 0
-    for path, allowed in ((scratch, access & ~_EXECUTE), (os.devnull, _WRITE_FILE)):
+    for path, allowed in (
+        *((scratch, access & ~_EXECUTE), (os.devnull, _WRITE_FILE | _READ_FILE)),
+        *((path, _READS if os.path.isdir(path) else _READ_FILE) for path in readable if os.path.exists(path)),
+    ):
         folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
         library.syscall(_ADD, rules, _PATH_BENEATH, struct.pack("<Qi", allowed, folder), 0)
         os.close(folder)

@@ -57,11 +57,12 @@ NEEDED: dict[str, list[str]] = {
 # These need more than a test can have at hand: the line may name what else is wrong.
 ALSO_WRONG = {
     "reproduce": ("empty",),
+    "reference": ("policy",),
     "zoo show": ("nobody",),
     "zoo add": ("empty", "name of a team"),
     "game": ("empty",),
     "bench": ("nothing",),
-    "evaluate": ("policy",),
+    "evaluate": ("policy", "output"),
 }
 WRONG_INTEGERS = ("abc", "1.5", "nan", "inf", "1e3", "", "-1", "9223372036854775808", HUGE, "0x10", "1_0_", LONG)
 WRONG_NUMBERS = ("abc", "nan", "inf", "-inf", "", "-1", "1e999", "0", "1,5", LONG)
@@ -317,7 +318,7 @@ def _wrong(command: str, option: Any) -> tuple[str, ...]:
         return WRONG_NUMBERS
     if kind is Path or option.name in ("out", "scenario"):
         outputs = WRONG_FOLDERS if command in ("train", "sweep") else WRONG_OUTPUTS
-        return outputs if option.name == "out" else WRONG_INPUTS
+        return outputs if option.name in ("out", "marl_eval", "into") else WRONG_INPUTS
     return WRONG_WORDS
 
 
