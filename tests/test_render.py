@@ -15,7 +15,8 @@ import gymnasium
 import numpy as np
 import pygame
 import pytest
-from gymnasium.wrappers import RecordVideo
+from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import AddRenderObservation, HumanRendering, RecordVideo
 from gymnasium.wrappers.vector import RecordVideo as RecordVectorVideo
 from pettingzoo.test import render_test
 from pettingzoo.utils.wrappers.record_video import RecordVideo as RecordTurns
@@ -150,11 +151,6 @@ def test_without_pygame_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatc
     assert spiral_env.parallel_env("small-v1", render_mode="ansi").render()
 
 
-def test_a_batch_on_a_device_refuses_to_be_drawn() -> None:
-    with pytest.raises(ValueError, match="render_mode must be None with a device, got 'rgb_array'"):
-        spiral_env.vector_env("small-v1", device="cpu", render_mode="rgb_array")
-
-
 # ---- windows
 
 
@@ -188,6 +184,34 @@ def test_who_closes_the_window_does_not_end_the_episode() -> None:
     assert mine.months == 2
     for env in (mine, other):
         env.close()
+
+
+def test_frames_and_windows_outlive_who_ends_pygame_beside_them() -> None:
+    env = spiral_env.parallel_env(**SMALL, render_mode="human")
+    _live(env, 1)
+    shown = env._view._pixels(env.engine.states[0], env.engine.params[0])
+    pygame.quit()
+    canvas_module._word.cache_clear()
+    np.testing.assert_array_equal(frame(env.engine.states[0], env.engine.params[0], "small-v1"), shown)
+    _live(env, 2)
+    assert env._view._window.is_open
+    env.close()
+
+
+def test_wrappers_of_frames_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = {**SMALL, "role": "sme"}
+    many = gymnasium.make(SINGLE, **make, render_mode="rgb_array_list")
+    many.reset(seed=0)
+    many.step(many.action_space.sample())
+    assert [frame.shape for frame in many.render()] == [(HEIGHT, WIDTH, 3)] * 2
+    seen = AddRenderObservation(gymnasium.make(SINGLE, **make, render_mode="rgb_array"))
+    assert _is_frame(seen.reset(seed=0)[0])
+    watched = HumanRendering(gymnasium.make(SINGLE, **make, render_mode="rgb_array"))
+    monkeypatch.setitem(watched.metadata, "render_fps", 1000)
+    watched.reset(seed=0)
+    watched.step(watched.action_space.sample())
+    watched.close()
+    check_env(gymnasium.make(SINGLE, **make).unwrapped)
 
 
 def test_a_batch_shows_its_first_ecosystem_and_a_copy_opens_a_window_of_its_own() -> None:
@@ -316,14 +340,19 @@ SEEN: dict[str, tuple[Callable[[Any], None], Box]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def plain(lived: tuple[Any, Any]) -> np.ndarray:
+    return frame(*lived)
+
+
 @pytest.mark.parametrize("what", SEEN)
-def test_a_frame_shows(what: str, lived: tuple[Any, Any]) -> None:
+def test_a_frame_shows(what: str, lived: tuple[Any, Any], plain: np.ndarray) -> None:
     s, p = lived
     change, box = SEEN[what]
     other = copy.deepcopy(s)
     change(other)
     assert other.tobytes() != s.tobytes()
-    differs = (frame(other, p) != frame(s, p)).any(2)
+    differs = (frame(other, p) != plain).any(2)
     x, y, width, height = map(int, box)
     assert differs[y : y + height, x : x + width].sum() > 20
 

@@ -45,13 +45,14 @@ def months() -> list[Scene]:
 
 
 def test_a_gif_has_a_frame_a_month_and_shows_what_was_drawn(months: list[Scene]) -> None:
-    moving = Image.open(io.BytesIO(film(months, ".gif", 4, "a film")))
+    moving = Image.open(io.BytesIO(film(months, ".gif", 4, "a film", width=640)))
     assert moving.n_frames == MONTHS  # type: ignore[attr-defined]
     times = []
     for k, month in enumerate(months):
         moving.seek(k)
         shown = np.asarray(moving.convert("RGB")).astype(int)
-        assert np.abs(shown - draw(month, "a film").astype(int)).mean() < 3.0
+        drawn = Image.fromarray(draw(month, "a film")).resize((640, 400), Image.Resampling.LANCZOS)
+        assert np.abs(shown - np.asarray(drawn).astype(int)).mean() < 4.0
         times.append(moving.info["duration"])
     assert times == [250, 250, 250, 3000]
 
@@ -62,9 +63,8 @@ def test_a_gif_keeps_the_colours_that_tell_states_apart(months: list[Scene]) -> 
     assert all((pixels == colour).all(2).any() for colour in (YELLOW, VERMILLION))
 
 
-@pytest.mark.parametrize("fps", [4, 30])
-def test_an_mp4_has_a_frame_a_month(months: list[Scene], fps: int, tmp_path: Path) -> None:
-    path = tmp_path / "film.mp4"
+def test_an_mp4_has_a_frame_a_month(months: list[Scene], tmp_path: Path) -> None:
+    path, fps = tmp_path / "film.mp4", 8
     path.write_bytes(film(months, ".mp4", fps, width=641))
     frames, seconds = imageio_ffmpeg.count_frames_and_secs(str(path))
     assert frames == MONTHS

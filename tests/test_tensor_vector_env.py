@@ -151,3 +151,8 @@ def test_nothing_is_asked_of_the_device_in_a_step(monkeypatch: pytest.MonkeyPatc
 def test_the_class_for_tensors_is_chosen_by_the_device() -> None:
     assert type(spiral_env.SpiralVectorEnv()) is spiral_env.SpiralVectorEnv
     assert type(spiral_env.SpiralVectorEnv(device="cpu")) is TensorVectorEnv
+
+
+def test_a_batch_on_a_device_refuses_to_be_drawn() -> None:
+    with pytest.raises(ValueError, match="render_mode must be None with a device, got 'rgb_array'"):
+        spiral_env.vector_env("small-v1", device="cpu", render_mode="rgb_array")

@@ -52,7 +52,12 @@ def _font(size: int, bold: bool) -> Any:
 @functools.lru_cache(maxsize=4096)
 def _word(text: str, size: int, bold: bool, colour: Colour) -> Any:
     pygame = load_pygame()
-    large = _font(_FINE * size, bold).render(text, True, colour)
+    try:
+        large = _font(_FINE * size, bold).render(text, True, colour)
+    except pygame.error:
+        # Another program part has ended pygame, and with it the fonts.
+        _font.cache_clear()
+        large = _font(_FINE * size, bold).render(text, True, colour)
     width, height = large.get_size()
     return pygame.transform.smoothscale(large, (max(1, round(width / _FINE)), max(1, round(height / _FINE))))
 

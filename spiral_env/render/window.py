@@ -36,6 +36,14 @@ class Window:
         """Show a frame, uint8 ``[H, W, 3]``, and wait until the next one is due; nothing once it was closed."""
         if not self.is_open:
             return
+        try:
+            self._show(pixels)
+        except self._pygame.error:
+            # Another program part has ended pygame, and with it the window.
+            self._window = None
+            self._show(pixels)
+
+    def _show(self, pixels: np.ndarray) -> None:
         height, width, _ = pixels.shape
         if self._window is None:
             self._pygame.display.init()
