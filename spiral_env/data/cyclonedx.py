@@ -76,8 +76,8 @@ def read(stream: Bounded, context: Context, header: Header) -> None:
         ValueError: too many findings.
     """
     notes = context.report.notes
-    notes += [f"{header.components} components"] if header.components else []
-    notes += [f"{header.bare} components without a version"] if header.bare else []
+    notes += [f"components: {header.components}"] if header.components else []
+    notes += [f"without a version: {header.bare}"] if header.bare else []
     for _, row in parts(stream, ("vulnerabilities.item",)):
         if row is not END:
             _vulnerability(row, header.serial, header.application, context)

@@ -32,6 +32,7 @@ class Finding:
         source: name of the tool.
         title: what it is, in a line.
         rule: as ``rule_key`` tells it; empty for known vulnerabilities.
+        called: the rule as the tool calls it.
         ids: identifiers of known vulnerabilities.
         cwes: numbers of weaknesses.
         severity: CVSS and how it was told; None where nothing tells it.
@@ -50,6 +51,7 @@ class Finding:
     source: str
     title: str
     rule: str = ""
+    called: str = ""
     ids: tuple[str, ...] = ()
     cwes: tuple[int, ...] = ()
     severity: Severity | None = None
@@ -66,7 +68,7 @@ class Finding:
     @property
     def name(self) -> str:
         """Identifier and place, as reports and advice call it."""
-        what = first_cve(self.ids) or self.rule.split(":", 1)[-1] or self.title
+        what = first_cve(self.ids) or self.called or self.title
         return short(" ".join(x for x in (what, self.place) if x), 160)
 
     @property

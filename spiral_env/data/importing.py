@@ -131,9 +131,10 @@ def import_files(
     scenario = _world(scenario_id, title, base, calls, ranked[:most], tails)
     notes += _assumptions(ranked, most, context)
     reasons: Counter[str] = Counter()
-    for report in files:
+    of_findings = [x for x in files if x.form not in ("KEV", "EPSS")]
+    for report in of_findings:
         reasons += report.dropped
-    reads = sum(x.read for x in files if x.form not in ("KEV", "EPSS"))
+    reads = sum(x.read for x in of_findings)
     return Imported(scenario, files, ranked, min(most, len(ranked)), context.dropped, reasons, reads, notes)
 
 

@@ -82,8 +82,12 @@ def _reason(error: Exception) -> str:
     first = str(error.args[0] if error.args else error)
     if "UTF8" in first:
         return "it must be UTF-8"
-    told = first.removeprefix("b'").splitlines()[0].split("\\n")[0].strip()
-    return "it ends too early" if "premature EOF" in told or "ncomplete" in told else told[:120]
+    told, *context = first.splitlines() or [""]
+    if "premature EOF" in told or "ncomplete" in told:
+        return "it ends too early"
+    told = told.removeprefix("lexical error: ").removeprefix("parse error: ").strip()[:120].rstrip(".")
+    at = context[1].find("^") if len(context) > 1 else -1
+    return f"{told}, near {context[0][at : at + 20].strip()!r}" if at > 0 and context[0][at:].strip() else told
 
 
 class _Walk:

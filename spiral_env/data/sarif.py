@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ _OF_TOOL = {
 """Tools that do something else than static analysis, by the start of their name."""
 _LINTERS = ("ruff", "pylint", "flake8", "eslint", "mypy", "pyright", "shellcheck", "stylelint", "rubocop", "clippy")
 """Tools most of whose rules are not about security."""
-_SECURITY_RULES = {"ruff": "S", "rubocop": "Security", "eslint": "security"}
+_SECURITY_RULES = {"ruff": r"S\d{3}", "flake8": r"S\d{3}|DUO\d+", "rubocop": r"Security/.*", "eslint": r"security/.*"}
 _NOT_OPEN = {"pass": "passed", "notApplicable": "not applicable", "informational": "informational"}
 _MOST_RULES = 100_000
 
@@ -273,8 +274,7 @@ def _not_security(tool: str, result: _Result, rule: _Rule | None) -> str:
     name = tool.lower()
     linter = next((x for x in _LINTERS if name.startswith(x)), "")
     told = result.ids or result.cwes or result.severity is not None or (rule is not None and rule.security)
-    start = _SECURITY_RULES.get(linter)
-    if not linter or told or (start is not None and result.rule.startswith(start) and result.rule != start):
+    if not linter or told or re.fullmatch(_SECURITY_RULES.get(linter, "$^"), result.rule):
         return ""
     return "not about security"
 
@@ -292,6 +292,7 @@ def _finding(run: _Run, tool: str, result: _Result, rule: _Rule | None) -> Findi
         source=tool,
         title=result.title or (rule.title if rule is not None else "") or name or "no message",
         rule=rule_key(tool, name) if name and not ids else "",
+        called=short(name, 80),
         ids=ids,
         cwes=result.cwes or (rule.cwes if rule is not None else ()),
         severity=_graded(run, result, rule, name),
@@ -320,9 +321,11 @@ def _location(run: _Run, result: _Result) -> tuple[Any, str]:
         location = run.artifacts[result.artifact]
         uri, base = text_of(location, "uri"), text_of(location, "uriBaseId")
     found = ""
-    for _ in range(8):
+    seen: set[str] = set()
+    while base and base not in seen:
+        seen.add(base)
         entry = run.bases.get(base)
-        if not base or not isinstance(entry, Mapping):
+        if not isinstance(entry, Mapping):
             break
         part = text_of(entry, "uri")
         found = f"{part.rstrip('/')}/{found}" if found else part

@@ -82,6 +82,7 @@ def _finding(alert: Any) -> Finding:
         source="ZAP",
         title=short(title),
         rule=f"zap:{rule or short(title)}",
+        called=short(title, 80),
         cwes=cwe_numbers(cwe),
         severity=_RISK.get(_digit(alert, "riskcode")),
         urls=tuple(urls[:_MOST_URLS]),
