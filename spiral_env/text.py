@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-__all__ = ["Table", "is_utf8", "one_line"]
+__all__ = ["Table", "csv_text", "is_utf8", "one_line"]
 
 _GAP = "  "
 _NUMBER = re.compile(r"[-+]?[\d.]")
@@ -31,6 +34,25 @@ def is_utf8(text: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV; a cell that a spreadsheet would take for a formula is quoted with an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row.get(name, "")) for name in columns])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) and not isinstance(value, int | float) else text
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the start of a formula."""
 
 
 @dataclass

@@ -104,8 +104,8 @@ def page() -> str:
         [
             "# What `spiral import` makes of odd and of broken files",
             "",
-            "Written by `python -m tests.test_import_inputs --write`; the same test holds every line to it. The files are in",
-            "`tests/data_files/`.",
+            "Written by `python -m tests.test_import_inputs --write`; the same test holds every line to it.",
+            "The files are made in `tests/data_files/`.",
             "",
             f"## {len(ODD)} odd but valid inputs",
             "",

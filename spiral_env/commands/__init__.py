@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Learning",
     "sweep": "Learning",
     "plot": "Learning",
+    "advise": "Comparing",
     "evaluate": "Comparing",
     "reproduce": "Comparing",
     "submit-check": "Comparing",

@@ -130,15 +130,18 @@ def merge(findings: Sequence[Finding]) -> list[Merged]:
         sets[groups.root(k)].append(k)
     out = []
     for root, members in sets.items():
-        parts = sorted((findings[k] for k in members), key=_telling, reverse=True)
+        parts = sorted((findings[k] for k in members), key=_telling)
         out.append(Merged(parts, sorted(groups.because.get(root, ()))))
     return out
 
 
-def _telling(finding: Finding) -> tuple[bool, bool, bool, bool]:
+def _telling(finding: Finding) -> tuple[bool | str | int, ...]:
+    """What tells more comes first; of equals by name, whatever the order of files."""
     vector = finding.severity is not None and "vector" in finding.severity.told_by
     cve = any(x.startswith("CVE-") for x in finding.ids)
-    return (cve, vector, finding.severity is not None, finding.package is not None and bool(finding.package.kind))
+    typed = finding.package is not None and bool(finding.package.kind)
+    told = (not cve, not vector, finding.severity is None, not typed)
+    return (*told, finding.source.lower(), finding.path, finding.line, finding.place, finding.title)
 
 
 def _join_by(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 from spiral_env.data.importing import Imported
 from spiral_env.data.ranking import Ranked, hazard
-from spiral_env.text import Table
+from spiral_env.text import Table, csv_text
 
-__all__ = ["as_csv", "as_data", "as_tables", "csv_text"]
+__all__ = ["as_csv", "as_data", "as_tables"]
 
 COLUMNS = (
     *("place", "name", "service", "state", "hybrid_score", "cvss", "cvss_told_by", "epss", "kev", "fix", "class"),
     *("tools", "merged", "merged_by", "identifiers", "weaknesses", "title", "file", "reason"),
 )
 _URGENT = 10
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_tables(found: Imported) -> list[Table | str]:
@@ -96,21 +93,6 @@ def _open_row(found: Imported, place: int, x: Ranked) -> dict[str, Any]:
         "weaknesses": " ".join(f"CWE-{y}" for y in dict.fromkeys(y for part in parts for y in part.cwes)),
         "title": parts[0].title,
     }
-
-
-def csv_text(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV; a cell that a spreadsheet would take for a formula is quoted with an apostrophe."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row.get(name, "")) for name in columns])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not isinstance(value, int | float) else text
 
 
 def as_data(found: Imported) -> dict[str, Any]:

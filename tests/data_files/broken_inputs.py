@@ -74,7 +74,7 @@ def _many_keys() -> str:
 
 
 _LAUGHS = """<?xml version="1.0"?>
-<!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]>
+<!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>
 <OWASPZAPReport>&c;</OWASPZAPReport>"""
 _OUTSIDE = '<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><bom>&f;</bom>'
 _DOUBLE = '{"runs": [], "version": "2.1.0", "version": "2.1.0"}'

@@ -1,7 +1,8 @@
 """Odd but valid files, rows of ``ODD``, and how to tell what an import makes of one.
 
-What happens to each stands in ``results/import_inputs.md``. An outcome names each open finding with its service where there are several, its score and how that was told, its EPSS
-and what else is known of it; then what was left out, and notes of files.
+What happens to each stands in ``results/import_inputs.md``. An outcome names each open finding with its service where
+there are several, its score and how that was told, its EPSS and what else is known of it; then what was left out, and
+notes of files.
 """
 
 from __future__ import annotations
