@@ -94,6 +94,16 @@ class Writes(Good):
         except OSError:
             pass
 
+class Borrows(Good):
+    """Plays what a policy of the package does."""
+    def __init__(self, role):
+        from spiral_env.agents import load_policy
+        self.other = load_policy("scripted", role)
+    def reset(self, keys):
+        self.other.reset(keys)
+    def act(self, seen):
+        return self.other.act(seen)
+
 class Calls(Good):
     """Is told off by nobody, since what it tries does not work: efforts say whether something did."""
     def act(self, seen):
@@ -172,6 +182,12 @@ def test_whatever_a_policy_does_wrong_is_one_line_and_costs_others_nothing(here:
         for metric, values in alone.tables[name].metrics.items():
             assert np.array_equal(values, table.metrics[metric], equal_nan=True)
     assert {file: file.read_bytes() for file in here.iterdir()} == before
+
+
+def test_a_policy_may_play_what_another_of_the_package_does(here: Path) -> None:
+    borrowed = run_episodes("small-v1", _team(_outside("Borrows")), 2, **SHORT)
+    plain = run_episodes("small-v1", _team(load_policy("scripted", "it")), 2, **SHORT)
+    assert all(np.array_equal(x, plain.metrics[name], equal_nan=True) for name, x in borrowed.metrics.items())
 
 
 def test_compiled_code_changes_nothing_and_finds_no_environment(here: Path) -> None:

@@ -14,14 +14,12 @@ from spiral_env.files import parse_json, read_file, write_atomically
 from spiral_env.policy import check_role
 from spiral_env.provenance import file_hash
 from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
-from spiral_env.spaces import Options
 from spiral_env.text import one_line
 
 __all__ = ["FORMAT", "NetworkPolicy", "read_policy", "write_policy"]
 
 FORMAT = "spiral_env-policy"
 VERSION = 1
-_OPTIONS = Options(homogenize=True)
 MAX_LAYERS = 64
 _LARGEST_HEADER, _LARGEST = 2**20, 2**30
 """Bytes of the two files."""
@@ -136,7 +134,7 @@ def _check(folder: Path, tensors: dict[str, np.ndarray], shapes: dict[str, tuple
 def _check_network(folder: Path, tensors: dict[str, np.ndarray], header: dict[str, Any], role: str) -> set[str]:
     """Names of the tensors of the role's network, all of which can be used."""
     prefix, layers = _prefix(header, role), header["layers"]
-    width = len(FEATURES[role]) if prefix else _OPTIONS.observation_space("it").shape[0]
+    width = len(FEATURES[role]) if prefix else _padded("it", np.zeros(len(FEATURES["it"]))).shape[-1]
     known = _check(folder, tensors, {f"{prefix}{name}": (width,) for name in ("mean", "std")})
     if not (tensors[f"{prefix}std"] >= _LEAST_STD).all():
         raise ValueError(f"checkpoint {folder} must have std >= {_LEAST_STD}, got {tensors[f'{prefix}std'].min():g}")
@@ -153,6 +151,14 @@ def _check_network(folder: Path, tensors: dict[str, np.ndarray], header: dict[st
     if width != want:
         raise ValueError(f"checkpoint {folder} must end in {want} outputs, got {width}")
     return known
+
+
+def _padded(role: str, observation: np.ndarray) -> np.ndarray:
+    """Homogenised observations, for one network of all roles."""
+    # Policies in processes of their own import this module, and no spaces.
+    from spiral_env.spaces import Options
+
+    return Options(homogenize=True).pad(role, observation)
 
 
 def _memory_shapes(prefix: str, width: int) -> dict[str, tuple[int, ...]]:
@@ -193,7 +199,7 @@ class NetworkPolicy:
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Efforts ``[E, A, L]`` of the mode of every lever."""
-        x = (observation if self._prefix else _OPTIONS.pad(self._role, observation)).astype(np.float64)
+        x = (observation if self._prefix else _padded(self._role, observation)).astype(np.float64)
         efforts: np.ndarray = self._efforts(x, np.tanh)
         return efforts
 
@@ -209,7 +215,7 @@ class NetworkPolicy:
         mine._tensors = {name: torch.from_numpy(x.copy()).to(device) for name, x in self._tensors.items()}
         mine.reset(np.zeros(0))
         nothing = np.zeros(len(FEATURES[self._role]), np.float32)
-        behind = nothing[:0] if self._prefix else _OPTIONS.pad(self._role, nothing)[len(nothing) :]
+        behind = nothing[:0] if self._prefix else _padded(self._role, nothing)[len(nothing) :]
         padding = torch.from_numpy(behind).to(device)
 
         def act(observation: Any) -> Any:

@@ -11,7 +11,7 @@ from spiral_env.text import Table
 
 if TYPE_CHECKING:
     from spiral_env.agents.known_answers import Regret
-    from spiral_env.evaluation import Comparison
+    from spiral_env.evaluation import Comparison, Scoring
     from spiral_env.scenarios import Scenario
 
 __all__ = ["known_answer_lines", "play", "result_of"]
@@ -45,7 +45,7 @@ def play(
         return compare(where, teams, asked["episodes"], asked["seed"], progress=advance, spread=spread, **options)
 
 
-def result_of(found: Comparison, asked: Mapping[str, Any]) -> dict[str, Any]:
+def result_of(found: Comparison, asked: Mapping[str, Any], scoring: Scoring | None = None) -> dict[str, Any]:
     """The result, with what every team misses of the known answer in a world that has one."""
     from spiral_env.evaluation.report import as_result
 
@@ -58,7 +58,7 @@ def result_of(found: Comparison, asked: Mapping[str, Any]) -> dict[str, Any]:
         }
         for name, x in rows.items()
     }
-    return as_result(found, "evaluate", asked, **({"known_answer": known} if known else {}))
+    return as_result(found, "evaluate", asked, scoring=scoring, **({"known_answer": known} if known else {}))
 
 
 def known_answer_lines(found: Comparison, data: Mapping[str, Any]) -> list[str]:

@@ -88,11 +88,13 @@ def evaluate(
         data = play_split(asked)
         text = [split_as_text(data)]
     else:
+        from spiral_env.evaluation import score
         from spiral_env.evaluation.report import as_text
 
         found = play(asked, engine=engine, address=ray_address)
-        data = result_of(found, asked)
-        text = [as_text(found, everything=everything), *known_answer_lines(found, data)]
+        scoring = score(found)
+        data = result_of(found, asked, scoring)
+        text = [as_text(found, everything=everything, scoring=scoring), *known_answer_lines(found, data)]
     _store(data, out, marl_eval)
     emit(as_json, data, *text)
     if any("failed" in team for team in data["teams"].values()):

@@ -23,6 +23,8 @@ __all__ = [
 
 Strata = Sequence[np.ndarray]
 DRAWS = 2000
+_FEWEST, _WORK = 200, 20_000_000
+"""Draws of a large sample, and scores that are drawn in all."""
 _LEVELS = (0.025, 0.975)
 
 
@@ -37,7 +39,7 @@ def mean_of_strata(strata: Strata) -> float:
 
 
 def stratified_bootstrap(
-    statistic: Callable[..., float], *samples: Strata, paired: bool = False, seed: int = 0, draws: int = DRAWS
+    statistic: Callable[..., float], *samples: Strata, paired: bool = False, seed: int = 0, draws: int | None = None
 ) -> Interval:
     """A statistic of one sample or several, with the percentile bootstrap's 95 % interval, fixed by ``seed``.
 
@@ -46,7 +48,7 @@ def stratified_bootstrap(
         *samples: each a list of strata; all have as many.
         paired: score k of a stratum belongs to score k of the other samples, so that they are drawn together.
         seed: of the resampling.
-        draws: resamples.
+        draws: resamples; None for 2000, and for fewer, at least 200, of more than 10,000 scores.
 
     Returns:
         The interval is infinite where no stratum holds two scores.
@@ -63,6 +65,8 @@ def stratified_bootstrap(
     if max(size for sample in sizes for size in sample) < 2:
         return Interval(float(statistic(*arrays)), -math.inf, math.inf)
     rng = np.random.default_rng(seed)
+    if draws is None:
+        draws = max(_FEWEST, min(DRAWS, _WORK // sum(map(sum, sizes))))
     found = np.empty(draws)
     for k in range(draws):
         picks = [[rng.integers(0, n, n) for n in sample] for sample in (sizes[:1] if paired else sizes)]

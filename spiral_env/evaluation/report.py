@@ -58,11 +58,13 @@ def measure_interval(name: str, values: np.ndarray) -> Interval:
     return bounded_interval(values, *bounds(name))
 
 
-def as_result(comparison: Comparison, command: str, options: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+def as_result(
+    comparison: Comparison, command: str, options: Mapping[str, Any], *, scoring: Scoring | None = None, **more: Any
+) -> dict[str, Any]:
     """All of a comparison: what was asked, world, versions, and per team every measure with its episodes.
 
     ``difference`` is paired, to the first team; ``score`` is that of ``scoring``. A team that failed has ``failed``,
-    what a policy of it did wrong, and no measures. ``more`` is added as it is.
+    what a policy of it did wrong, and no measures. ``scoring`` spares scoring it anew; ``more`` is added as it is.
     """
     world = comparison.world
     return {
@@ -73,7 +75,7 @@ def as_result(comparison: Comparison, command: str, options: Mapping[str, Any], 
         "scenario": {"id": world.id, "hash": world.hash, "toml": world.to_toml()},
         "versions": versions(),
         "seeds": comparison.seeds.tolist(),
-        "score": score(comparison).as_result(),
+        "score": (scoring or score(comparison)).as_result(),
         "teams": {name: _team(name, comparison) for name in comparison.teams},
         "notes": notes(comparison),
         **more,
@@ -106,7 +108,7 @@ def _measure(name: str, table: EpisodeTable, first: EpisodeTable | None) -> dict
     return {**row, "episodes": values.tolist()}
 
 
-def as_text(comparison: Comparison, *, everything: bool = False) -> str:
+def as_text(comparison: Comparison, *, everything: bool = False, scoring: Scoring | None = None) -> str:
     """Measures with a line a team, in 80 columns: mean, interval, paired difference to the first team; then scores."""
     seeds, world = comparison.seeds, comparison.world
     title = f"{world.id}: mean and 95 % interval over {len(seeds)} episodes, seeds {seeds[0]} to {seeds[-1]}"
@@ -119,7 +121,7 @@ def as_text(comparison: Comparison, *, everything: bool = False) -> str:
     for name in METRICS if everything else SHOWN:
         for row in _rows(name, comparison, several):
             table.add_row(*row)
-    found = score(comparison)
+    found = scoring or score(comparison)
     failed = [f"team {comparison.number(name)} FAILED: {line}" for name, line in comparison.failures.items()]
     teams = [f"team {k}{_described(name, team)}" for k, (name, team) in enumerate(comparison.teams.items(), 1)]
     said = [_meaning(comparison)] if several and comparison.tables else []
