@@ -9,7 +9,7 @@ levers and features one by one. All teams play the same held-out episodes.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Game:
         budget: episodes of each search for a table.
         planning: how much is planned.
         plan_episodes: episodes that are planned in.
+        best: the best known team, which plans go over too.
     """
 
     world: Scenario
@@ -58,6 +59,7 @@ class Game:
     budget: int
     planning: Planning
     plan_episodes: int
+    best: str = "agents/baseline-v1-es"
     _played: dict[str, list[EpisodeTable]] = field(default_factory=dict)
 
     def folders(self, kind: str) -> list[Path]:
@@ -177,18 +179,18 @@ def memory(game: Game) -> dict[str, Any]:
 
 
 def planner(game: Game) -> dict[str, Any]:
-    """Plans over each trained team, in the true future or, with ``--futures``, in resampled ones."""
-    before, after = [], []
-    for players in game.teams():
-        a, b = planned(game.world, players, game.plan_episodes, game.planning)
-        before.append(a)
-        after.append(b)
-    a, b = np.mean(before, axis=0), np.mean(after, axis=0)
-    row = {"trained": mean_interval(a), "planned": mean_interval(b), "planned - trained": paired_difference(b, a)}
-    return {
-        "rows": {"planner": row | {"planned / trained": float(b.mean() / a.mean())}},
-        "planning": vars(game.planning),
-    }
+    """Plans over trained teams, in the true future, an upper bound, and in resampled ones, which is no clairvoyance."""
+    rows = {}
+    for name, players in {"the teams of the table": game.teams(), game.best: [team(game.best)]}.items():
+        for future, planning in {
+            "the true future": replace(game.planning, futures=0),
+            "resampled futures": replace(game.planning, futures=max(1, game.planning.futures)),
+        }.items():
+            pairs = [planned(game.world, x, game.plan_episodes, planning) for x in players]
+            a, b = (np.mean(x, axis=0) for x in zip(*pairs, strict=True))
+            row = {"team": mean_interval(a), "planned": mean_interval(b), "planned - team": paired_difference(b, a)}
+            rows[f"{name}, {future}"] = row | {"planned / team": float(b.mean() / a.mean())}
+    return {"rows": rows, "planning": vars(game.planning)}
 
 
 def algorithms(game: Game) -> dict[str, Any]:
@@ -291,6 +293,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="training seeds")
     parser.add_argument("--budget", type=int, default=60_000, help="episodes of each search for a table")
     parser.add_argument("--plan-episodes", type=int, default=8)
+    parser.add_argument("--best", default="agents/baseline-v1-es", help="the best known team, which plans go over too")
     for name, value in vars(Planning()).items():
         parser.add_argument(f"--{name}", type=int, default=value, help="of the planner")
     options = parser.parse_args()
@@ -303,6 +306,7 @@ def main() -> None:
             budget=options.budget,
             planning=planning,
             plan_episodes=options.plan_episodes,
+            best=options.best,
         )
     except ValueError as error:
         parser.error(str(error))
