@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 from html import escape
@@ -17,6 +18,7 @@ from spiral_env.evaluation.statistics import Interval, mean_interval
 from spiral_env.questions import books, sensitivity
 from spiral_env.questions.adaptation import Adaptation, check_start, started
 from spiral_env.questions.changes import MAX_CHANGES, Change, changes_of, parse_grid, parse_settings, read_policies
+from spiral_env.questions.pictures import overview_figure
 from spiral_env.questions.sensitivity import Screening, verdict
 from spiral_env.questions.sentences import Sign, sentences, sign
 from spiral_env.questions.side_by_side import Played, play_worlds
@@ -75,6 +77,10 @@ def test_what_some_receive_others_pay_in_every_class_and_purpose(subsidised: tup
         assert sum(accounts[name][part].mean for name in ACCOUNTS) == pytest.approx(0.0, abs=1e-9)
     for row in books.purposes(*subsidised):
         assert sum(x.mean for x in row["accounts"].values()) == pytest.approx(0.0, abs=1e-9)
+    rows = books.purposes(*subsidised, most=99)
+    for name, part in itertools.product(ACCOUNTS, books.CLASSES):
+        of_class = sum(x["accounts"][name].mean for x in rows if x["class"] == part)
+        assert accounts[name][part].mean == pytest.approx(of_class, abs=1e-9)
     for found in accounts.values():
         assert sum(found[x].mean for x in books.CLASSES) == pytest.approx(found["sum"].mean, abs=1e-9)
 
@@ -253,8 +259,7 @@ def test_sentences_follow_the_numbers(subsidised: tuple[Played, Played]) -> None
     "arguments",
     [
         ["--set", "subsidy_tools=0.3", "--set", "privacy_strictness=2"],
-        ["--grid", "subsidy_tools=0:0.6:3"],
-        ["--grid", "subsidy_tools=0,1", "--grid", "privacy_strictness=1,2"],
+        ["--grid", "subsidy_tools=0,0.6"],
     ],
 )
 def test_a_question_ends_in_a_page_that_needs_no_other_file(arguments: list[str], tmp_path: Path) -> None:
@@ -273,6 +278,16 @@ def test_a_question_ends_in_a_page_that_needs_no_other_file(arguments: list[str]
         assert all(f"<li>{escape(x)}</li>" in page for x in change["sentences"])
         mean, low, high = change["ways"]["fixed"]["measures"]["ecosystem_value"]["difference"]
         assert low <= mean <= high
+
+
+def test_two_grids_are_drawn_as_a_map_of_their_points() -> None:
+    grids = [("platform_margin", [0.35, 0.5]), ("privacy_strictness", [1.0, 2.0])]
+    found = answer(Question(short(2, platform_margin=0.35), changes_of(short(2), {}, grids), "status_quo", 2))
+    (panel, _) = overview_figure(found).axes
+    assert panel.get_xlabel() == "platform_margin"
+    told = [text.get_text().split()[0] for text in panel.texts]
+    gaps = [x["ways"]["fixed"]["measures"]["ecosystem_value"]["difference"].mean for x in found["changes"]]
+    assert told == ["as", *(f"{gaps[k]:+.3g}" for k in (2, 1, 3))], "a row of the map is a value of the second grid"
 
 
 def test_a_picture_alone_and_a_table_for_people(tmp_path: Path) -> None:

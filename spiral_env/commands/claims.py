@@ -19,7 +19,7 @@ def claims(
     only: Annotated[
         str,
         typer.Option(
-            help="Parts, with commas: switches, retrained, adapted, draws, interplay, alone, marginal, sizes.  [default: all]",
+            help="Parts, with commas, for all: switches, retrained, adapted, draws, interplay, alone, marginal, sizes.",
             show_default=False,
         ),
     ] = "",
