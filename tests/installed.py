@@ -23,6 +23,8 @@ CORE = (
     ("rollout", "--scenario", "small-v1", "--seed", "1"),
     ("evaluate", "--compare", "uniform,status_quo,scripted", "--episodes", "4"),
     ("evaluate", "--it", "scripted", "--sme", "uniform", "--episodes", "4"),
+    ("submit-check", "scripted", "--episodes", "2"),
+    ("zoo", "list"),
 )
 NEEDS_TRAIN = (
     ("train", "--out", RUN),
@@ -32,6 +34,7 @@ TRAIN = (
     ("train", "--out", RUN, "--timesteps", "60000", "--max-seconds", "2", *SHORT),
     ("train", "--out", RUN, "--resume", "--max-seconds", "60"),
     ("plot", RUN),
+    ("evaluate", "--it", "zoo:baseline-v1-es", "--episodes", "4"),
     ("evaluate", "--it", RUN, "--episodes", "4"),
     ("sweep", "--out", "a sweep?", "--trials", "2", "--episodes", "4", "--set", "timesteps=4000", *SHORT)
     + ("--set-range", "gamma=0.9:0.99"),

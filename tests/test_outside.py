@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from spiral_env.evaluation import compare, run_episodes
 from spiral_env.outside import Imported, Limits, Outside
 from spiral_env.outside.walls import _Hook, _NoEnvironment
 from spiral_env.outside.wire import receive, send
-from spiral_env.policy import PolicyError, StatusQuo
+from spiral_env.policy import PolicyError, StatusQuo, close_policy
 from spiral_env.roles import NUM_LEVERS, ROLES
 from spiral_env.vector_env import SpiralVectorEnv
 from tests.command_line import spiral
@@ -163,6 +164,24 @@ def test_a_policy_plays_the_same_in_a_process_of_its_own(here: Path) -> None:
     for name, values in together.metrics.items():
         assert np.array_equal(values, apart.metrics[name], equal_nan=True), name
     assert (apart.names["it"], len(policy.digest)) == ("mine.py:Good", 16)
+    module = load_policy("mine:Good", "it", Limits())
+    # In another process, as on a cluster, the same comes out.
+    sent = run_episodes("small-v1", _team(module), 5, num_envs=3, **SHORT, spread=_elsewhere)
+    assert all(np.array_equal(x, sent.metrics[name], equal_nan=True) for name, x in apart.metrics.items())
+
+
+def _elsewhere(function: Any, jobs: list[Any]) -> list[Any]:
+    """As a cluster does: jobs and results are pickled."""
+    return [pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(job))))) for job in jobs]
+
+
+def test_a_module_is_named_with_the_hash_of_what_was_loaded(here: Path) -> None:
+    policy = load_policy("mine:Good", "it", Limits())
+    policy.reset(np.arange(2))
+    assert policy.digest == load_policy("mine.py:Good", "it", Limits()).digest  # type: ignore[attr-defined]
+    close_policy(policy)
+    error = pickle.loads(pickle.dumps(PolicyError("policy x of it failed")))
+    assert (type(error), str(error)) == (PolicyError, "policy x of it failed")
 
 
 def test_whatever_a_policy_does_wrong_is_one_line_and_costs_others_nothing(here: Path) -> None:

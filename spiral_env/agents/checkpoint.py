@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from spiral_env.policy import check_role
 from spiral_env.provenance import file_hash
 from spiral_env.roles import FEATURES, LEVERS, MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.text import one_line
+
+if TYPE_CHECKING:
+    from spiral_env.spaces import Options
 
 __all__ = ["FORMAT", "NetworkPolicy", "read_policy", "write_policy"]
 
@@ -155,10 +159,15 @@ def _check_network(folder: Path, tensors: dict[str, np.ndarray], header: dict[st
 
 def _padded(role: str, observation: np.ndarray) -> np.ndarray:
     """Homogenised observations, for one network of all roles."""
+    return _homogenised().pad(role, observation)
+
+
+@cache
+def _homogenised() -> Options:
     # Policies in processes of their own import this module, and no spaces.
     from spiral_env.spaces import Options
 
-    return Options(homogenize=True).pad(role, observation)
+    return Options(homogenize=True)
 
 
 def _memory_shapes(prefix: str, width: int) -> dict[str, tuple[int, ...]]:

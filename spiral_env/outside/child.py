@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 
 def main(spec: str, role: str, scratch: str, source: int, sink: int) -> None:
-    """Answer messages of ``source`` to ``sink``: first whether the policy could be made, then each call.
+    """Answer messages of ``source`` to ``sink``: first whether the policy could be made, and the hash of its source, then each call.
 
     A header of an answer holds ``error``, what went wrong in a line, or none; and ``noted``, what the policy tried to
     do beside answering.
@@ -36,7 +36,7 @@ def main(spec: str, role: str, scratch: str, source: int, sink: int) -> None:
         send(sink, {"error": str(error), "noted": noted[:1]})
         return
     os.chdir(scratch)
-    send(sink, {"noted": noted[:1]})
+    send(sink, {"noted": noted[:1], "digest": policy.digest})
     while True:
         try:
             header, array = receive(source)

@@ -55,7 +55,7 @@ class Outside:
 
     Attributes:
         name: what names the policy.
-        digest: hash of the source file; empty for a module.
+        digest: hash of the source file; of a module once it was loaded.
     """
 
     def __init__(self, spec: str, role: str, limits: Limits | None = None) -> None:
@@ -93,6 +93,7 @@ class Outside:
         if self._keys is None:
             self._keys = keys.copy()
         self._process = self._process or self._started()
+        self.digest = self.digest or self._process.digest
         self._process.call("reset", keys)
 
     def act(self, observation: np.ndarray) -> np.ndarray:
@@ -133,7 +134,7 @@ class Outside:
             raise PolicyError("answers otherwise in another process: it is not deterministic under its keys")
         if self._differs(slice(1), _ALONE):
             raise PolicyError("answers otherwise when an episode comes alone: it looks at the episodes beside it")
-        if self._hash() != self.digest:
+        if self._file is not None and self._hash() != self.digest:
             raise PolicyError(f"has changed while it played: {self._file}")
 
     def _differs(self, rows: slice, most: float = 0.0) -> bool:
@@ -155,7 +156,11 @@ class Outside:
 
 
 class _Process:
-    """One process with its pipes and its folder."""
+    """One process with its pipes and its folder.
+
+    Attributes:
+        digest: hash of the source that it loaded.
+    """
 
     def __init__(self, spec: str, role: str, limits: Limits) -> None:
         """Start it and wait until the policy is made.
@@ -183,7 +188,9 @@ class _Process:
         self._sink, self._source = here[1], theirs[0]
         self.close = weakref.finalize(self, _end, self._child, scratch, self._sink, self._source)
         self._named = f"policy {spec:.200} "
-        self._check("to load", self._receive(limits.start, "to load")[0])
+        header = self._receive(limits.start, "to load")[0]
+        self._check("to load", header)
+        self.digest = f"{header.get('digest', '')!s:.16}"
 
     def call(self, name: str, array: np.ndarray) -> np.ndarray | None:
         """What the policy answers to a call.
