@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Table", "csv_text", "is_utf8", "one_line"]
+__all__ = ["Table", "csv_text", "is_utf8", "one_line", "spoken"]
 
 _GAP = "  "
 _NUMBER = re.compile(r"[-+]?[\d.]")
@@ -25,6 +25,12 @@ def one_line(text: object, width: int | None = None) -> str:
         tail = (width - 5) // 3
         line = f"{line[: width - 5 - tail]} ... {line[len(line) - tail :]}"
     return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
+def spoken(name: str) -> str:
+    """A name of code as people say it: ``return_it`` is "return IT"."""
+    said = name.replace("_", " ")
+    return re.sub(r"\b(it|smes?|esg)\b", lambda found: found[0].upper().replace("SMES", "SMEs"), said)
 
 
 def is_utf8(text: object) -> bool:

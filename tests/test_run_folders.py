@@ -152,7 +152,6 @@ def test_a_picture_that_cannot_be_written_is_said_before_any_episode(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spiral_env.training.runs.plot.run_episodes", lambda *_, **__: pytest.fail("played"))
-    monkeypatch.setattr("spiral_env.training.runs.plot._progress", lambda _: {})
     (copy / "lever_use.png").mkdir()
     with pytest.raises(ValueError, match=r"lever_use\.png cannot be written: Is a directory"):
         plot_run(copy, 1)

@@ -27,6 +27,7 @@ COMMANDS = {
     "reference": "Comparing",
     "zoo": "Comparing",
     "replay": "Comparing",
+    "report": "Comparing",
     "game": "Comparing",
     "what-if": "Asking",
     "claims": "Asking",

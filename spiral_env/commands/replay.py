@@ -35,13 +35,13 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """An episode as a page that opens offline: one team, or two side by side on the same seed (--compare A,B)."""
+    from spiral_env.agents import team_of
     from spiral_env.files import check_writable, write_atomically
     from spiral_env.render.replay import page_of, record, told
-    from spiral_env.roles import ROLES
 
     specs = _specs(team, compare)
     check_writable(out)
-    teams = {spec: load_team(dict.fromkeys(ROLES, spec)) for spec in specs}
+    teams = {spec: load_team(team_of(spec)) for spec in specs}
     played = record(scenario, teams, seed, num_smes=num_smes, max_cycles=max_cycles)
     asked = {"scenario": scenario, "seed": played.seed, "num-smes": num_smes, "max-cycles": max_cycles}
     given = [f"--{name} {x}" for name, x in asked.items() if x is not None]

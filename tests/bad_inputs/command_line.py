@@ -40,6 +40,7 @@ NEEDED: dict[str, list[str]] = {
     "train": ["--out", "new-run", "--timesteps", "1", "--max-seconds", "1", "--set", "num_envs=2"],
     "sweep": ["--out", "new-sweep", "--trials", "1", "--set-range", "gamma=0.9,0.99", "--set", "timesteps=1"],
     "plot": ["empty"],
+    "report": ["empty"],
     "evaluate": ["--episodes", "2"],
     "reproduce": ["empty"],
     "submit-check": ["scripted", "--episodes", "2", "--role", "it"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from spiral_env.core.ledger import ACCOUNTS, PURPOSE_CLASS, Account, Class, Purp
 from spiral_env.render.replay.recording import MIXES, Recording, Replay
 from spiral_env.roles import ROLES
 from spiral_env.simulator.closing import loss_load
+from spiral_env.text import spoken
 
 __all__ = ["CLASSES", "COMPONENTS", "HOLDERS", "Line", "brought_by", "labels_of", "lines_of", "received_by", "told"]
 
@@ -128,7 +128,7 @@ def told(replay: Replay, most: int = 3) -> list[str]:
         value, height = only["ecosystem_value"], only["spiral_height"]
         return [f"{labels_of(replay)[0]} makes {value:,.0f} k$ a month and climbs to height {height:.2f}."]
     first, second = replay.teams
-    names = [_plain(x.name) for x in lines_of(first, replay.params)]
+    names = [spoken(x.name) for x in lines_of(first, replay.params)]
     both = [np.array([x.total for x in lines_of(team, replay.params)]) for team in replay.teams]
     gap = both[1] - both[0]
     order = np.argsort(-np.abs(gap))[:most]
@@ -138,9 +138,5 @@ def told(replay: Replay, most: int = 3) -> list[str]:
         f"{labels[1]} makes {abs(gap.sum()):,.0f} k$ a month {'more' if gap.sum() >= 0 else 'less'} than {labels[0]} "
         f"({second.metrics['ecosystem_value']:,.0f} against {first.metrics['ecosystem_value']:,.0f}).",
         "Most of it: " + ", ".join(f"{names[k]} {gap[k]:+,.0f}" for k in order) + ".",
-        "By whose decisions: " + ", ".join(f"{_plain(role)} {gain:+,.0f}" for role, gain in gains.items()) + ".",
+        "By whose decisions: " + ", ".join(f"{spoken(role)} {gain:+,.0f}" for role, gain in gains.items()) + ".",
     ]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"\b(smes?|it)\b", lambda found: found[0].upper().replace("SMES", "SMEs"), name.replace("_", " "))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ import numpy as np
 
 from spiral_env.metrics import METRICS
 from spiral_env.policy import Policy, ask_policy, check_policy, check_role, episode_keys, reset_policy
-from spiral_env.roles import NUM_LEVERS, ROLES
+from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.vector_env import SpiralVectorEnv
 
-__all__ = ["MIXES", "Recording", "Replay", "record"]
+__all__ = ["MIXES", "Recording", "Replay", "play", "record"]
 
 MIXES = 2 ** len(ROLES)
 """Ways to fill the roles from two teams: bit k of a mix is set where the second team plays the k-th role."""
@@ -104,11 +104,19 @@ def record(
         num_smes=num_smes,
         max_cycles=max_cycles,
     )
-    kept = _play(env, list(teams.values()), own)
-    measures = env.metrics()
     shown = [0, rows - 1][: len(teams)]
+    kept: dict[int, list[_Month]] = {row: [] for row in shown}
+
+    def keep(efforts: dict[str, np.ndarray], alive: np.ndarray) -> None:
+        for row in shown:
+            if alive[row]:
+                chosen = {role: efforts[role][row].copy() for role in ROLES}
+                kept[row].append((env.engine.states[row : row + 1].copy(), chosen, env.engine.vectors[row].copy()))
+
+    play(env, list(teams.values()), [own] * rows, keep)
+    measures = env.metrics()
     found = tuple(
-        Recording(name, *kept[row], {measure: float(measures[measure][row]) for measure in METRICS})
+        Recording(name, *_stacked(kept[row]), {measure: float(measures[measure][row]) for measure in METRICS})
         for row, name in zip(shown, teams, strict=True)
     )
     params, value = env.engine.params[0].copy(), measures["ecosystem_value"].copy()
@@ -117,26 +125,34 @@ def record(
     return Replay(played, own, params, found, value if rows > 1 else value[:0])
 
 
-def _play(
-    env: SpiralVectorEnv, teams: Sequence[Mapping[str, Policy]], seed: int
-) -> dict[int, tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
-    """Whole episodes of all mixes; states, efforts and vectors of the first row and the last, up to their ends."""
-    rows = env.num_envs
-    observations, _ = env.reset(seed=[seed] * rows)
+_Month = tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]
+"""State record ``[1]``, efforts and reward vectors of a month."""
+
+
+def play(
+    env: SpiralVectorEnv,
+    teams: Sequence[Mapping[str, Policy]],
+    seeds: Sequence[int],
+    look: Callable[[dict[str, np.ndarray], np.ndarray], None],
+) -> None:
+    """Whole episodes side by side, a row a seed; with two teams row k is mix k of their roles.
+
+    Args:
+        env: with a row a seed, which take efforts and rest at their end.
+        teams: one, or two.
+        seeds: of the worlds; they are the keys of policies' draws, too.
+        look: called after each month with its efforts (role -> ``[E, A, L]``) and the rows that lived it, bool ``[E]``.
+    """
+    observations, _ = env.reset(seed=list(seeds))
     for team in teams:
         for role in ROLES:
-            reset_policy(team[role], role, episode_keys([seed] * rows))
-    kept: dict[int, list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]] = {row: [] for row in (0, rows - 1)}
-    alive = np.ones(rows, dtype=np.bool_)
+            reset_policy(team[role], role, episode_keys(seeds))
+    alive = np.ones(env.num_envs, dtype=np.bool_)
     while alive.any():
         efforts = {role: _mixed(teams, role, observations[role]) for role in ROLES}
         observations, _, terminations, truncations, _ = env.step(efforts)
-        for row in kept:
-            if alive[row]:
-                chosen = {role: efforts[role][row].copy() for role in ROLES}
-                kept[row].append((env.engine.states[row : row + 1].copy(), chosen, env.engine.vectors[row].copy()))
+        look(efforts, alive)
         alive &= ~(terminations | truncations)
-    return {row: _stacked(months) for row, months in kept.items()}
 
 
 def _mixed(teams: Sequence[Mapping[str, Policy]], role: str, observation: np.ndarray) -> np.ndarray:
@@ -146,10 +162,6 @@ def _mixed(teams: Sequence[Mapping[str, Policy]], role: str, observation: np.nda
     return np.where(second[:, None, None] == 1, asked[-1], asked[0])
 
 
-def _stacked(
-    months: list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]],
-) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+def _stacked(months: list[_Month]) -> _Month:
     states, efforts, vectors = zip(*months, strict=True)
-    by_role = {role: np.stack([x[role] for x in efforts]) for role in ROLES}
-    assert all(by_role[role].shape[2] == NUM_LEVERS[role] for role in ROLES)
-    return np.concatenate(states), by_role, np.stack(vectors)
+    return np.concatenate(states), {role: np.stack([x[role] for x in efforts]) for role in ROLES}, np.stack(vectors)
