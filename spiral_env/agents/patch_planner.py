@@ -159,6 +159,8 @@ def solve(p: Any, items: Items, setting: Setting, postures: tuple[int, ...] | No
 _EFFORTS = np.array([0.0, 0.5, 1.0])
 _HORIZON = 12.0
 """Months that a patch is credited with: what would otherwise stay open that long is a quarter of all."""
+_BEHIND = 0.1
+"""Of the rank that what was not chosen keeps: hours that are left go to it by value, too."""
 _LEVERS = [lever.name for lever in LEVERS["it"]]
 
 
@@ -253,11 +255,12 @@ class Foresighted:
     """The integer program over every single vulnerability, with the queue in the order of its plan.
 
     No policy: it is given the engine, reads the state (the running campaign, all that is known of each item, exact
-    losses) and, for the month, writes CVSS and value ranks so that what it chose comes first; ``put_back`` undoes that.
+    losses) and, for the month, writes CVSS and value ranks so that of what it knows its choice comes first, by value;
+    ``put_back`` undoes that.
     What an integer program could save that knows the model, but not what will be drawn.
     """
 
-    name = "patch planner, whole state"
+    name, role = "patch planner, whole state", "it"
 
     def __init__(self, postures: tuple[int, ...] | None = None) -> None:
         """Nothing is kept between months but what is to be put back.
@@ -280,10 +283,10 @@ class Foresighted:
             plan = solve(p, items, self._setting(s, p, tier_loss), self._postures)
             efforts[e, 0, [_LEVERS.index(tier) for tier in TIERS]] = _EFFORTS[plan.postures]
             self._kept.append({int(s["v_uid"][j]): float(s["v_cvss"][j]) for j in ready})
-            chosen = np.zeros(len(s["v_uid"]), dtype=bool)
-            chosen[ready[plan.patched > 0.5]] = True
-            engine.states["v_cvss"][e, ready] = np.where(chosen, 10.0, 0.0)[ready]
-            engine.states["v_value"][e, ready] = np.where(chosen, 1.0, 0.0)[ready]
+            # The score is then the rank by value alone: a grave arrival of the month still comes before lesser ones.
+            rank = np.where(plan.patched > 0.5, 1.0, _BEHIND) * s["v_value"][ready]
+            engine.states["v_cvss"][e, ready] = 10.0 * rank
+            engine.states["v_value"][e, ready] = rank
         return efforts
 
     def put_back(self, engine: Any) -> None:

@@ -34,7 +34,11 @@ class EqualWeight(Rules):
 
 
 class LstmPortfolio(Rules):
-    """Forecasts by the shipped LSTM (``spiral_env.agents.forecaster``), weights by mean and variance after costs."""
+    """Forecasts by the shipped LSTM (``spiral_env.agents.forecaster``), weights by mean and variance after costs.
+
+    Attributes:
+        covariance: of the assets' returns that weights are chosen by, ``[assets, assets]``.
+    """
 
     name, roles = "lstm_portfolio", ("finance",)
 
@@ -57,7 +61,7 @@ class LstmPortfolio(Rules):
         except ModuleNotFoundError as error:
             raise ImportError(f"no module {error.name}: pip install 'spiral-env[baselines]'") from None
         self._forecaster = (forecaster or load_forecaster()).double()
-        self._covariance = self._forecaster.covariance.numpy()
+        self.covariance = self._forecaster.covariance.numpy()
         p = load_scenario(world).world().base()[0]
         self._cash, self._cost, self._aversion = (float(p[x]) for x in ("cash_rate", "trading_cost", "risk_aversion"))
         self._memory: Any = None
@@ -82,7 +86,7 @@ class LstmPortfolio(Rules):
         efforts = super().act(observation)
         held = observation[:, 0, _LAST].astype(np.float64)
         excess = self.forecast(observation) - self._cash
-        weights = mean_variance_weights(excess, self._covariance, self._aversion, held, self._cost)
+        weights = mean_variance_weights(excess, self.covariance, self._aversion, held, self._cost)
         efforts[:, 0, _WEIGHTS] = weights
         return efforts
 
