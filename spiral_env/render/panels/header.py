@@ -26,7 +26,7 @@ def draw(canvas: Canvas, box: Box, shown: Scene, title: str) -> None:
     )
     canvas.text(
         (middle, y + 2.0),
-        "the ecosystem collapsed" if shown.collapsed else calendar,
+        f"collapsed in month {shown.month}" if shown.collapsed else calendar,
         15,
         VERMILLION if shown.collapsed else TEXT,
         bold=True,

@@ -57,11 +57,12 @@ def _piece(canvas: Canvas, box: Box, turns: int, start: float, end: float, *, ma
     middle = (start + end) / 2.0
     near = 0.5 + 0.5 * math.sin(_angle(middle))
     colour = STAGES[int(middle * 3.0) % 3]
+    wide = min(1.0, 6.0 / turns)
     points = [_at(box, turns, start + 1.04 * (end - start) * k / _POINTS) for k in range(_POINTS + 1)]
     if made:
-        canvas.path(points, mix(colour, CARD, 0.55 + 0.45 * near), 5.0 + 4.0 * near)
+        canvas.path(points, mix(colour, CARD, 0.55 + 0.45 * near), wide * (5.0 + 4.0 * near))
     else:
-        canvas.path(points, mix(colour, CARD, 0.25 + 0.25 * near), 2.0 + 1.0 * near)
+        canvas.path(points, mix(colour, CARD, 0.25 + 0.25 * near), wide * (2.0 + 1.0 * near))
 
 
 def _levels(canvas: Canvas, box: Box, turns: int) -> None:
