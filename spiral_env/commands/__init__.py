@@ -29,6 +29,7 @@ COMMANDS = {
     "replay": "Comparing",
     "report": "Comparing",
     "game": "Comparing",
+    "leaderboard": "Comparing",
     "what-if": "Asking",
     "claims": "Asking",
     "calibrate": "Checking",

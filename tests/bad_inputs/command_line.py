@@ -49,6 +49,7 @@ NEEDED: dict[str, list[str]] = {
     "zoo show": ["nobody"],
     "zoo add": ["empty", "--name", "team"],
     "game": ["empty", "--episodes", "2"],
+    "leaderboard": ["--settings", "nowhere.toml"],
     "calibrate": ["--episodes", "2"],
     "bench": ["--only", "nothing"],
     "scenarios list": [],
@@ -62,6 +63,7 @@ ALSO_WRONG = {
     "zoo show": ("nobody",),
     "zoo add": ("empty", "name of a team"),
     "game": ("empty",),
+    "leaderboard": ("nowhere.toml",),
     "bench": ("nothing",),
     "evaluate": ("policy", "output"),
 }
@@ -223,6 +225,15 @@ WRITTEN = (
     Case(("game", "it scripted; bank scripted"), ("bank",)),
     Case(("game", "status_quo", "--only", "nothing"), ("only",)),
     Case(("game", "status_quo", "--best", "nowhere"), ("nowhere",)),
+    Case(("leaderboard", "--settings", "broken.toml"), ("broken.toml",)),
+    Case(("leaderboard", "--settings", "keys.toml"), ("unknown_key_0",)),
+    Case(("leaderboard", "--entry", "scripted"), ("entry",)),
+    Case(("leaderboard", "--entry", "scripted=uniform"), ("scripted",)),
+    Case(("leaderboard", "--check", "nowhere"), ("nowhere",)),
+    Case(("leaderboard", "--check", "file"), ("file",)),
+    Case(("leaderboard", "--planner", "nowhere"), ("nowhere",)),
+    Case(("leaderboard", "--out", "file"), ("file",)),
+    Case(("leaderboard", "--engine", "spark"), ("engine",)),
     Case(("plot",), ("run",)),
     Case(("plot", "nowhere"), ("nowhere",)),
     Case(("plot", "folder"), ("folder",)),
@@ -318,7 +329,7 @@ def _wrong(command: str, option: Any) -> tuple[str, ...]:
     if kind is float:
         return WRONG_NUMBERS
     if kind is Path or option.name in ("out", "scenario"):
-        outputs = WRONG_FOLDERS if command in ("train", "sweep") else WRONG_OUTPUTS
+        outputs = WRONG_FOLDERS if command in ("train", "sweep", "leaderboard") else WRONG_OUTPUTS
         return outputs if option.name in ("out", "marl_eval", "into") else WRONG_INPUTS
     return WRONG_WORDS
 

@@ -180,7 +180,7 @@ def memory(game: Game) -> dict[str, Any]:
 
 def planner(game: Game) -> dict[str, Any]:
     """Plans over trained teams, in the true future, an upper bound, and in resampled ones, which is no clairvoyance."""
-    rows = {}
+    rows, values = {}, {}
     for name, players in {"the teams of the table": game.teams(), game.best: [team(game.best)]}.items():
         for future, planning in {
             "the true future": replace(game.planning, futures=0),
@@ -190,7 +190,8 @@ def planner(game: Game) -> dict[str, Any]:
             a, b = (np.mean(x, axis=0) for x in zip(*pairs, strict=True))
             row = {"team": mean_interval(a), "planned": mean_interval(b), "planned - team": paired_difference(b, a)}
             rows[f"{name}, {future}"] = row | {"planned / team": float(b.mean() / a.mean())}
-    return {"rows": rows, "planning": vars(game.planning)}
+            values[f"{name}, {future}"] = {"team": a.tolist(), "planned": b.tolist()}
+    return {"rows": rows, "planning": vars(game.planning), "values": values}
 
 
 def algorithms(game: Game) -> dict[str, Any]:
@@ -258,7 +259,7 @@ def table(figures: dict[str, Any]) -> tuple[Row, list[Row]]:
     notes: list[Row] = [
         [f"*{name}*", _noted(value), *[""] * (len(columns) - 1)]
         for name, value in figures.items()
-        if name not in ("rows", "efforts")
+        if name not in ("rows", "efforts", "values")
     ]
     return ["", *columns], [[name, *x.values()] for name, x in rows.items()] + notes
 
