@@ -15,11 +15,13 @@ PACKAGE = Path(__file__).parents[2] / "spiral_env"
 TEAM = "results/runs/first"
 COMMANDS = (
     "replay --scenario small-v1 --compare uniform,scripted --seed 1 -o replay.html",
+    "rollout --scenario small-v1 --policy scripted --seed 1 --frame month.png --month 30",
     f"train --scenario small-v1 --algo es --reward-mode cooperative --timesteps 1500000 --out {TEAM}",
     f"plot {TEAM}",
 )
 FILES = {
     "replay.html": "site/replay.html",
+    "month.png": "month.png",
     f"{TEAM}/learning_curve.png": "learning_curve.png",
     f"{TEAM}/lever_use.png": "lever_use.png",
 }
@@ -30,7 +32,7 @@ def draw(docs: Path) -> None:
     """Draw them where one is missing or older than the package."""
     folder = docs / "generated"
     newest = max(path.stat().st_mtime for path in PACKAGE.rglob("*") if path.suffix in (".py", ".toml"))
-    there = [folder / name for name in (*FILES.values(), "month.png")]
+    there = [folder / name for name in FILES.values()]
     if all(path.exists() and path.stat().st_mtime > newest for path in there):
         return
     (folder / "site").mkdir(parents=True, exist_ok=True)
@@ -40,24 +42,3 @@ def draw(docs: Path) -> None:
             subprocess.run(words, cwd=place, check=True, stdout=subprocess.DEVNULL)
         for found, name in FILES.items():
             shutil.copyfile(Path(place) / found, folder / name)
-    _month(folder / "month.png")
-
-
-def _month(path: Path) -> None:
-    """A month of the scripted team as ``render_mode="rgb_array"`` shows it."""
-    from PIL import Image
-
-    import spiral_env
-    from spiral_env.agents import load_policy
-    from spiral_env.policy import ask_policy, episode_keys, reset_policy
-    from spiral_env.roles import ROLES
-
-    env = spiral_env.parallel_env("small-v1", action_mode="continuous", render_mode="rgb_array")
-    env.reset(seed=1)
-    team = {role: load_policy("scripted", role) for role in ROLES}
-    for role, member in team.items():
-        reset_policy(member, role, episode_keys([1]))
-    while env.agents and env.months < 30:
-        efforts = [row for role in ROLES for row in ask_policy(team[role], role, env.engine.observations[role])[0]]
-        env.step(dict(zip(env.agents, efforts, strict=True)))
-    Image.fromarray(env.render()).save(path)

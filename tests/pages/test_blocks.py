@@ -27,11 +27,9 @@ SCENARIOS = {name: text for name, text in generated.pages().items() if name.star
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder as a user of a checkout has it."""
-    for name in ("agents", "train", "results"):
-        if name == "results":
-            (tmp_path / name).mkdir()
-        else:
-            (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("agents", "train"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "docs" / "pictures").mkdir(parents=True)
     return tmp_path
 
 
