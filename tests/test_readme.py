@@ -61,6 +61,16 @@ def test_the_pages_of_the_frameworks_are_read_too() -> None:
     assert len(PAGES) > 10
 
 
+def test_every_page_of_the_site_stands_in_a_table_of_contents() -> None:
+    listed = set()
+    for page in (ROOT / "docs").rglob("*.md"):
+        for tree in re.findall(r"```\{toctree\}\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+            names = [line for line in tree.splitlines() if line and not line.startswith(":")]
+            listed |= {os.path.relpath(page.parent / name, ROOT) for name in names}
+    pages = {name.removesuffix(".md") for name in PAGES if name.startswith("docs/")}
+    assert pages - listed == {"docs/index"}, "a line in the toctree of docs/guides/index.md, or of another page"
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
     page = ROOT / name
