@@ -71,11 +71,11 @@ def episode_words(months: Sequence[Mapping[str, Any]]) -> str:
     value = sum(row["ecosystem_value"] for row in months) / len(months)
     lost = [row["realised_loss"] for row in months if row["realised_loss"] > 0.0]
     count = f"{len(lost)} month{'s' * (len(lost) != 1)}"
-    said = f"breaches cost {sum(lost):,.1f} k$ in {count}" if lost else "no breach cost anything"
+    said = f"Breaches cost {sum(lost):,.1f} k$ in {count}." if lost else "No breach cost anything."
     return (
         f"After {last['month']} months: {last['level']} levels climbed, stage {last['stage']}, "
         f"trust {last['trust']:.2f}.\n"
-        f"The ecosystem was worth {value:,.1f} k$ a month; {said}."
+        f"The ecosystem was worth {value:,.1f} k$ a month.\n{said}"
     )
 
 
