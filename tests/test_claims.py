@@ -166,7 +166,7 @@ def test_sentences_name_whom_a_claim_holds_for() -> None:
     assert said["verdict"] == "holds only for"
     assert said["sentence"] == (
         "Holds only for scripted (V), scripted in draws (V); contradicted for average firm (V); "
-        "not told apart from no effect for teams trained anew (V)."
+        "not told apart from no effect for teams trained anew (V). Value changes by +10.0% to +10.0%."
     )
 
 

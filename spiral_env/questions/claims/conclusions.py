@@ -41,6 +41,7 @@ class Finding:
         what: the measure.
         verdict: HOLDS, CONTRADICTED or UNCLEAR.
         told: the figure in words.
+        share: of value, what it changes by; None for other measures.
     """
 
     way: str
@@ -48,6 +49,7 @@ class Finding:
     what: str
     verdict: Verdict
     told: str
+    share: float | None = None
 
 
 def findings(claim: Claim, report: Mapping[str, Any]) -> list[Finding]:
@@ -73,9 +75,9 @@ def _of_switch(claim: Claim, report: Mapping[str, Any]) -> Iterator[Finding]:
                 continue
             for what, sense in claim.expected.items():
                 if what in change:
-                    share = f" ({change['share']:+.0%})" if what == VALUE else ""
-                    told = f"{number(change[what][0], '+')}{share}"
-                    yield Finding(way, _LEARNED.get(who, who), what, _sign(change[what], sense), told)
+                    share = change["share"] if what == VALUE else None
+                    told = number(change[what][0], "+") + ("" if share is None else f" ({share:+.0%})")
+                    yield Finding(way, _LEARNED.get(who, who), what, _sign(change[what], sense), told, share)
 
 
 def _of_interplay(claim: Claim, report: Mapping[str, Any]) -> Iterator[Finding]:
@@ -130,6 +132,9 @@ def _sentence(found: Sequence[Finding]) -> str:
     said = verdict(found)
     missing = [way for way in WAYS if all(x.way != way for x in found)]
     behind = f" Not measured: {', '.join(_WAY[x] for x in missing)}." if missing and found else ""
+    shares = [x.share for x in found if x.share is not None]
+    if shares:
+        behind = f" Value changes by {min(shares):+.1%} to {max(shares):+.1%}.{behind}"
     if said is Verdict.NOT_MEASURED:
         return "Not measured."
     if said is Verdict.HOLDS:
