@@ -82,15 +82,19 @@ def _python(block: Block, way: Callable[..., Shown], folder: Path) -> None:
 
 
 def _toml(block: Block, way: Callable[..., Shown], folder: Path) -> None:
+    """A scenario or a config is checked as such; another file is checked by the commands that use it."""
     from spiral_env.scenarios import load_scenario
     from spiral_env.training import load_config
 
     path = folder / (block.file or f"block_{block.line}.toml")
     path.write_text(block.text, encoding="utf-8")
-    if "extends" in tomllib.loads(block.text) or "id" in tomllib.loads(block.text):
+    names = tomllib.loads(block.text)
+    if "extends" in names or "id" in names:
         load_scenario(path)
-    else:
+    elif "algo" in names:
         load_config(path, {})
+    else:
+        assert block.file, f"line {block.line}: no file's name, no scenario and no config"
 
 
 RUN = {"bash": _commands, "python": _python, "toml": _toml}
