@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Table", "csv_text", "is_utf8", "one_line", "spoken"]
+__all__ = ["Table", "csv_text", "folded", "is_utf8", "one_line", "spoken"]
 
 _GAP = "  "
 _NUMBER = re.compile(r"[-+]?[\d.]")
@@ -31,6 +31,25 @@ def spoken(name: str) -> str:
     """A name of code as people say it: ``return_it`` is "return IT"."""
     said = name.replace("_", " ")
     return re.sub(r"\b(it|smes?|esg)\b", lambda found: found[0].upper().replace("SMES", "SMEs"), said)
+
+
+def folded(text: str, width: int | None) -> str:
+    """Lines that are longer than ``width`` folded at spaces, under their own start; a command stays one line."""
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int | None) -> str:
+    start = line[: len(line) - len(line.lstrip())]
+    if width is None or len(line) <= width or line.startswith(f"{start}spiral "):
+        return line
+    return textwrap.fill(
+        line.strip(),
+        width,
+        initial_indent=start,
+        subsequent_indent=f"{start}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def is_utf8(text: object) -> bool:
@@ -115,8 +134,8 @@ class Table:
             "\n".join(_lines([[row[k] for k in block] for row in cells], [right[k] for k in block], width))
             for block in _blocks(sizes, right, width)
         ]
-        notes = [textwrap.fill(note, width, break_on_hyphens=False) if width else note for note in self.notes]
-        return "\n".join([*filter(None, [self.title and one_line(self.title)]), "\n\n".join(blocks), *notes])
+        title = [folded(one_line(self.title), width)] if self.title else []
+        return "\n".join([*title, "\n\n".join(blocks), *(folded(note, width) for note in self.notes)])
 
     def _is_numeric(self, column: int) -> bool:
         cells = [text for row in self.rows if (text := str(row[column]))]

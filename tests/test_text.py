@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spiral_env.text import Table, one_line
+from spiral_env.text import Table, folded, one_line
 
 MONTHS = Table(
     ["month", *(f"measure_{k}" for k in range(9)), "remark"],
@@ -58,3 +58,12 @@ def test_a_cell_wider_than_the_width_is_shown_in_full() -> None:
 def test_numbers_stand_right_and_text_left() -> None:
     table = Table(["name", "value", "unit"], [["a", "1.5", "k$"], ["bc", "-200.0", ""]])
     assert table.text().splitlines() == ["name   value  unit", "a        1.5  k$", "bc    -200.0"]
+
+
+def test_a_long_line_is_folded_under_its_start_but_a_command_can_be_copied() -> None:
+    words = "  " + "word " * 30 + "\n  spiral evaluate " + "--compare team " * 8
+    lines = folded(words, 40).splitlines()
+    assert max(map(len, lines[:-1])) <= 40
+    assert [line[:4] for line in lines[:2]] == ["  wo", "    "]
+    assert lines[-1] == "  spiral evaluate " + "--compare team " * 8
+    assert folded(words, None) == words

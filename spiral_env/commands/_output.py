@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spiral_env.files import as_json_text
-from spiral_env.text import Table, one_line
+from spiral_env.text import Table, folded, one_line
 
 __all__ = ["as_json_text", "chosen", "emit"]
 
@@ -36,7 +36,7 @@ def chosen(table: Table, columns: str | None, usual: Sequence[str] = ()) -> Tabl
 
 def _as_text(shown: Sequence[Table | str]) -> str:
     width = _width()
-    return "\n\n".join(x.text(width) if isinstance(x, Table) else _visible(x) for x in shown)
+    return "\n\n".join(x.text(width) if isinstance(x, Table) else folded(_visible(x), width) for x in shown)
 
 
 def _width() -> int | None:
