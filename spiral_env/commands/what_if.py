@@ -73,13 +73,11 @@ def what_if(
     as_json: AsJson = False,
 ) -> None:
     """Ask what a change of rules does: on the same luck, for agents as they are and that adapt, and who pays."""
-    from spiral_env.files import check_writable, write_atomically
+    from spiral_env.files import check_writable
     from spiral_env.questions.adaptation import Adaptation, check_start
     from spiral_env.questions.changes import changes_of, parse_grid, parse_settings, read_policies
-    from spiral_env.questions.page import page
-    from spiral_env.questions.pictures import change_figure, overview_figure, png
     from spiral_env.questions.sensitivity import Screening, check_screening
-    from spiral_env.questions.what_if import MEASURES, Question, answer
+    from spiral_env.questions.what_if import MEASURES, Question
     from spiral_env.scenarios import load_scenario
     from spiral_env.training import parse_override
 
@@ -100,16 +98,11 @@ def what_if(
         raise ValueError(f"--out must end in .html or .png, got {str(path)!r}")
     check_writable(out)
     with _folder(runs, how is not None) as folder:
-        data = _answered(question, folder, answer)
+        data = _answered(question, folder)
     if sensitivity:
         _add_sensitivity(data, question, screening)
     data["command"] = shlex.join(["spiral", *sys.argv[1:]])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".html":
-        write_atomically(path, page(data, f"What if: {changes[0].name}" if len(changes) == 1 else "What if"))
-    else:
-        only = change_figure(data["changes"][0], data["base"]) if len(changes) == 1 else overview_figure(data)
-        write_atomically(path, png(only))
+    _write(path, data)
     emit(as_json, data | {"page": str(path)}, *_told(data), f"page: {path}")
 
 
@@ -128,12 +121,27 @@ def _folder(runs: Path | None, needed: bool) -> Iterator[Path | None]:
         yield Path(folder)
 
 
-def _answered(question: Question, folder: Path | None, answer: Any) -> dict[str, Any]:
+def _write(path: Path, data: dict[str, Any]) -> None:
+    """The page, or its first picture alone."""
+    from spiral_env.files import write_atomically
+    from spiral_env.questions.page import page
+    from spiral_env.questions.pictures import change_figure, overview_figure, png
+
+    first, *others = data["changes"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".html":
+        write_atomically(path, page(data, "What if" if others else f"What if: {first['name']}"))
+    else:
+        write_atomically(path, png(overview_figure(data) if others else change_figure(first, data["base"])))
+
+
+def _answered(question: Question, folder: Path | None) -> dict[str, Any]:
+    from spiral_env.questions.what_if import answer
+
     with progress("what if", question.work, "episodes") as shown:
         how = question.adapt
         if how is None:
-            found: dict[str, Any] = answer(question, played=shown.advance)
-            return found
+            return answer(question, played=shown.advance)
         total = how.seeds * (1 + len(question.changes))
         done = [0]
 
@@ -141,7 +149,7 @@ def _answered(question: Question, folder: Path | None, answer: Any) -> dict[str,
             done[0] += count
             shown.reach(shown.done, f"{done[0]} of {total} trainings")
 
-        return dict(answer(question, folder, played=shown.advance, trained=trained))
+        return answer(question, folder, played=shown.advance, trained=trained)
 
 
 def _add_sensitivity(data: dict[str, Any], question: Question, screening: Any) -> None:
