@@ -18,7 +18,7 @@ __all__ = ["MAX_BYTES", "Bounded", "named", "opened"]
 MAX_BYTES = 2**28
 """Bytes of one file, and of what it unpacks to."""
 MAX_QUIET = 2**24
-"""Bytes without a quotation mark: a text is no longer than this."""
+"""Bytes without a quotation mark or a line end: a text, which holds neither, is no longer than this."""
 _CHUNK = 2**16
 _WIDTH = 120
 _STARTS = {
@@ -127,10 +127,10 @@ class Bounded:
         self._total += len(chunk)
         if self._total > self._limit:
             raise SourceError(f"must have at most {self._limit:,} bytes, unpacks to more")
-        last = chunk.rfind(b'"')
+        last = max(chunk.rfind(b'"'), chunk.rfind(b"\n"))
         self._quiet = len(chunk) - last - 1 if last >= 0 else self._quiet + len(chunk)
         if self._quiet > MAX_QUIET:
-            raise SourceError(f"has more than {MAX_QUIET:,} bytes without a quotation mark: no report is like that")
+            raise SourceError(f"has a text or a line of more than {MAX_QUIET:,} bytes: no report is like that")
         return chunk
 
 
