@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import spiral
 from reference import Ecosystem
 from test_reference import TABLES, assert_same, assert_same_opening, law, three_levels
 
@@ -103,6 +105,16 @@ def test_services_without_a_backlog_open_with_a_drawn_one_on_every_tier_that_is_
     state = opened(own(services=[{"name": "a", "tier": "edge"}, {"name": "b", "tier": "core"}], backlog=[])).states[0]
     assert state["num_open"] > 5
     assert set(state["v_service"][: state["num_open"]]) == {0, 1}
+
+
+def test_a_world_shows_what_it_names(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(own().to_toml())
+    told = spiral("scenarios", "show", str(tmp_path / "own.toml")).out
+    assert "Services of its own" in told
+    assert "CVE-2" in told
+    data = json.loads(spiral("scenarios", "show", str(tmp_path / "own.toml"), "--json").out)
+    assert [x["name"] for x in data["services"]] == ["shop", "pay", "ledger", "stock"]
+    assert data["num_services"]["value"] == 4.0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spiral_env.commands._options import AsJson, load_team
+from spiral_env.commands._options import AsJson, load_team, worlds
 from spiral_env.commands._output import emit
 from spiral_env.commands._progress import progress
 
@@ -16,7 +16,10 @@ _PLANNER = "planner"
 
 
 def advise(
-    scenario: Annotated[str, typer.Argument(help="Scenario with findings of its own, as spiral import writes it.")],
+    scenario: Annotated[
+        str,
+        typer.Argument(help="Scenario with findings of its own, as spiral import writes it.", autocompletion=worlds),
+    ],
     policy: Annotated[
         str, typer.Option(help="scripted, planner (tries all postures over scripted), hybrid_risk, a run's folder, ..")
     ] = "scripted",

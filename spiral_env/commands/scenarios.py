@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,7 +52,35 @@ def _show(
         data[q.name] |= {"meaning": MEANINGS[q.name], "source": q.source}
         shown = " ".join(f"{x:.12g}" for x in value) if isinstance(value, tuple) else f"{value:.12g}"
         table.add_row(q.name, shown, set_by, f"{q.low:g} .. {q.high:g}", q.group, q.unit, MEANINGS[q.name], q.source)
-    emit(as_json, data, chosen(table, columns))
+    named = _named(world)
+    emit(as_json, data | {key: rows for key, (_, rows) in named.items()}, chosen(table, columns), *_told(named))
+
+
+def _named(world: Any) -> dict[str, tuple[str, list[dict[str, Any]]]]:
+    """Key of a file -> title and rows of what the world names itself, all columns in each row."""
+    titles = {"services": "Services of its own", "backlog": "Open findings of its own"}
+    rows = {key: [_of_file(row) for row in getattr(world, key)] for key in titles}
+    return {key: (titles[key], found) for key, found in rows.items() if found}
+
+
+def _of_file(row: Any) -> dict[str, Any]:
+    """A row under the keys of a file."""
+    return {"class" if key == "kind" else key: value for key, value in row._asdict().items()}
+
+
+def _told(named: dict[str, tuple[str, list[dict[str, Any]]]]) -> list[Table]:
+    tables = []
+    for title, rows in named.values():
+        tables.append(Table(tuple(rows[0]), title=title))
+        for row in rows:
+            tables[-1].add_row(*map(_cell, row.values()))
+    return tables
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 @scenarios.command("validate")
