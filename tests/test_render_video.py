@@ -90,6 +90,7 @@ def test_a_film_of_nothing_and_of_an_unknown_kind_is_refused(months: list[Scene]
 def test_rollout_films_an_episode(name: str, world: str, tmp_path: Path) -> None:
     ended = spiral("rollout", "--scenario", world, "--video", str(tmp_path / name), "--width", "320", "--fps", "8")
     assert (ended.code, ended.err) == (0, "")
+    assert ended.out.endswith(f"\nWritten: {tmp_path / name}\n")
     assert (tmp_path / name).stat().st_size > 10_000
     if name.endswith("gif"):
         with Image.open(tmp_path / name) as moving:

@@ -72,7 +72,8 @@ def rollout(
     table = Table(list(MONTH_COLUMNS), title=f"{env.scenario.id}, {policy}, seed {seed}", units=_units(MONTH_COLUMNS))
     for row in rows:
         table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
-    emit(as_json, rows, chosen(table, columns, USUAL), episode_words(rows))
+    written = [f"Written: {path}" for path in (out, video, frame) if path is not None]
+    emit(as_json, rows, chosen(table, columns, USUAL), "\n".join([episode_words(rows), *written]))
 
 
 def _check_output(name: str, path: Path | None, allowed: tuple[str, ...]) -> None:
