@@ -7,17 +7,15 @@ it answers is copied and checked.
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from spiral_env.checks import check_choice
 from spiral_env.roles import LEVERS, NUM_LEVERS, ROLES
-from spiral_env.text import one_line
+from spiral_env.text import one_line, told_reason
 
 __all__ = [
     "NEAREST_LEVELS",
@@ -178,21 +176,6 @@ def _wanted(policy: Policy, role: str, shape: tuple[int, ...]) -> str:
 
 def _called(policy: Policy, role: str) -> str:
     return f"policy {one_line(policy.name, 120)} of {role}"
-
-
-def told_reason(error: BaseException) -> str:
-    """Kind and first line of an error, and the line of the user's file that it came from."""
-    lines = str(error).splitlines() or [""]
-    reason = f"{type(error).__name__}: {lines[0]:.200}".removesuffix(": ")
-    frames = [x for x in traceback.extract_tb(error.__traceback__) if not _is_ours(x.filename)]
-    if not frames:
-        return reason
-    line = [frame.lineno for frame in frames if frame.filename == frames[0].filename][-1]
-    return f"{reason} ({Path(frames[0].filename).name}, line {line})"
-
-
-def _is_ours(file: str) -> bool:
-    return file.startswith(str(Path(__file__).parent)) or "importlib" in file
 
 
 class StatusQuo:

@@ -6,11 +6,13 @@ import csv
 import io
 import re
 import textwrap
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Table", "csv_text", "folded", "is_utf8", "one_line", "spoken"]
+__all__ = ["Table", "csv_text", "folded", "is_utf8", "one_line", "spoken", "told_reason"]
 
 _GAP = "  "
 _NUMBER = re.compile(r"[-+]?[\d.]")
@@ -78,6 +80,21 @@ def _cell(value: Any) -> str:
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
+
+
+def told_reason(error: BaseException) -> str:
+    """Kind and first line of an error, and the line of the user's file that it came from."""
+    lines = str(error).splitlines() or [""]
+    reason = f"{type(error).__name__}: {lines[0]:.200}".removesuffix(": ")
+    frames = [x for x in traceback.extract_tb(error.__traceback__) if not _is_ours(x.filename)]
+    if not frames:
+        return reason
+    line = [frame.lineno for frame in frames if frame.filename == frames[0].filename][-1]
+    return f"{reason} ({Path(frames[0].filename).name}, line {line})"
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(str(Path(__file__).parent)) or "importlib" in file
 
 
 @dataclass

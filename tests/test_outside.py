@@ -21,11 +21,11 @@ from spiral_env.vector_env import SpiralVectorEnv
 from tests.command_line import spiral
 
 SHORT = {"max_cycles": 4}
-PROGRAM = '''
+_PROGRAM = '''
 import ctypes, gc, os, sys
 import numpy as np
-from spiral_env.roles import NUM_LEVERS
 
+NUM_LEVERS = {levers}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 class Good:
@@ -124,6 +124,7 @@ class Fails(Good):
     def __init__(self, role):
         {}["x"]
 '''
+PROGRAM = _PROGRAM.replace("{levers}", repr(NUM_LEVERS))
 WRONG = {
     "Learns": "answers otherwise when the same episodes come again: it keeps learning",
     "Unkeyed": "answers otherwise in another process: it is not deterministic under its keys",
@@ -159,14 +160,14 @@ def _outside(name: str) -> Any:
 def test_a_policy_plays_the_same_in_a_process_of_its_own(here: Path) -> None:
     policy = _outside("Good")
     assert isinstance(policy, Outside)
-    apart = run_episodes("small-v1", _team(policy), 5, num_envs=3, **SHORT)
-    together = run_episodes("small-v1", _team(Imported("mine.py:Good", "it")), 5, **SHORT)
+    apart = run_episodes("small-v1", _team(policy), 3, num_envs=2, **SHORT)
+    together = run_episodes("small-v1", _team(Imported("mine.py:Good", "it")), 3, **SHORT)
     for name, values in together.metrics.items():
         assert np.array_equal(values, apart.metrics[name], equal_nan=True), name
     assert (apart.names["it"], len(policy.digest)) == ("mine.py:Good", 16)
     module = load_policy("mine:Good", "it", Limits())
     # In another process, as on a cluster, the same comes out.
-    sent = run_episodes("small-v1", _team(module), 5, num_envs=3, **SHORT, spread=_elsewhere)
+    sent = run_episodes("small-v1", _team(module), 3, **SHORT, spread=_elsewhere, verified=False)
     assert all(np.array_equal(x, sent.metrics[name], equal_nan=True) for name, x in apart.metrics.items())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,23 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def result(here: Path) -> Path:
-    """Of the average firm, a policy of a file and a network."""
-    _write(here / "net")
-    ended = spiral("evaluate", *SHORT, "--it", "mine.py:Good", "--sme", "net", "--out", "result.json")
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a result of the average firm, a policy of a file and a network."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    (folder / "mine.py").write_text(PROGRAM)
+    _write(folder / "net")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        ended = spiral("evaluate", *SHORT, "--it", "mine.py:Good", "--sme", "net", "--out", "result.json")
     assert ended.code == 0, ended
+    return folder
+
+
+@pytest.fixture
+def result(evaluated: Path, here: Path) -> Path:
+    """That result, in the working folder."""
+    shutil.copytree(evaluated, here, dirs_exist_ok=True)
     return here / "result.json"
 
 
@@ -58,18 +70,16 @@ def test_a_result_comes_out_again_to_the_last_digit_or_says_what_differs(result:
     ended = spiral("reproduce", "result.json")
     assert (ended.code, ended.out.split(":")[0]) == (0, "reproduced"), ended
     stored = json.loads(result.read_text())
+    # Another policy under the same name is found by its hash, even where it acts alike.
+    (here / "mine.py").write_text(PROGRAM + "# changed\n")
     episodes = stored["teams"]["mix"]["metrics"]["trust"]["episodes"]
     episodes[1] = float(np.nextafter(episodes[1], 2.0))
     (here / "other.json").write_text(json.dumps(stored))
     ended = spiral("reproduce", "other.json")
     assert ended.code == 1
-    first, second = ended.out.splitlines()[:2]
-    assert first.startswith("NOT reproduced: 1 of ")
-    assert second.startswith("teams.mix.metrics.trust.episodes.1: ")
-    # Another policy under the same name is found by its hash, even where it acts alike.
-    (here / "mine.py").write_text(PROGRAM + "# changed\n")
-    (line,) = spiral("reproduce", "result.json").out.splitlines()[1:]
-    assert line.startswith("teams.mix.policies.it.hash: ")
+    first, *lines = ended.out.splitlines()
+    assert first.startswith("NOT reproduced: 2 of ")
+    assert [x.split(":")[0] for x in lines[:2]] == ["teams.mix.policies.it.hash", "teams.mix.metrics.trust.episodes.1"]
     assert "must be of evaluate" in refused("reproduce", _stored(here, {"format": "spiral_env-evaluation"}))
     lacking = {"format": "spiral_env-evaluation", "version": 2, "command": "evaluate", "scenario": {}}
     assert "result lacks what an evaluation holds" in refused("reproduce", _stored(here, lacking))
@@ -109,6 +119,14 @@ def test_the_published_seeds_are_held_out_and_none_to_choose_on_is_among_them() 
         assert all(low <= x < high and not first <= x < last for x in (*test, *choice))
 
 
+def test_the_published_seeds_are_printed() -> None:
+    told = json.loads(spiral("scenarios", "seeds", "small-v1", "--json").out)
+    world = load_scenario("small-v1")
+    assert (told["test"], told["hash"]) == (world.evaluation_seeds(0, TEST_EPISODES), world.hash)
+    assert told["selection_from"] == world.evaluation_seeds(SELECTION_SEED, 1)[0]
+    assert "test" in spiral("scenarios", "seeds", "small-v1").out
+
+
 def test_marl_eval_gets_its_form(result: Path, here: Path) -> None:
     data = json.loads(result.read_text())
     form = as_marl_eval(data | {"teams": data["teams"] | {"a, b": data["teams"]["mix"], "bad": {"failed": "x"}}})
@@ -125,7 +143,7 @@ def test_a_policy_is_fit_to_submit_or_told_why_not(here: Path) -> None:
     ended = spiral("submit-check", "mine.py:Good", "--role", "it", "--episodes", "2")
     assert ended.code == 0, ended
     assert ended.out.splitlines()[-1] == "mine.py:Good: fit to submit"
-    ended = spiral("submit-check", "mine.py:Raises", "--episodes", "2", "--json")
+    ended = spiral("submit-check", "mine.py:Raises", "--episodes", "2", "--json", "--scenario", "small-v1")
     told = json.loads(ended.out)
     assert (ended.code, told["fit"]) == (1, False)
     assert [role for role, x in told["roles"].items() if "failed in act(): ZeroDivisionError" in x["failure"]] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -92,3 +93,25 @@ def _validate(
 
     names = [load_scenario(name).id for name in files]
     emit(as_json, {"valid": names}, "\n".join(f"{name}: valid" for name in names))
+
+
+@scenarios.command("seeds")
+def scenarios_seeds(
+    scenario: Annotated[str, typer.Argument(help="Scenario id or TOML file.")], as_json: AsJson = False
+) -> None:
+    """The published seeds of a world: those that scores stand on, and from which on one may choose."""
+    from spiral_env.scenarios import load_scenario
+    from spiral_env.scenarios.seeds import SELECTION_SEED, TEST_EPISODES
+
+    world = load_scenario(scenario)
+    low, high = world.held_out_seeds
+    test = world.evaluation_seeds(0, min(TEST_EPISODES, high - low))
+    data = {"id": world.id, "hash": world.hash, "test": test, "selection_from": low + SELECTION_SEED}
+    data |= {"held_out_seeds": list(world.held_out_seeds), "train_seeds": list(world.train_seeds)}
+    rows: list[Sequence[object]] = [
+        ("test", f"{test[0]} to {test[-1]}", "scores stand on them"),
+        ("selection", f"from {low + SELECTION_SEED} on", "to choose on: constant teams, hyperparameters, the best run"),
+        ("held-out", f"{low} to {high - 1}", "all that evaluation may play"),
+        ("train", f"{world.train_seeds[0]} to {world.train_seeds[1] - 1}", "training draws from them"),
+    ]
+    emit(as_json, data, Table(("list", "seeds", "for"), rows, title=f"{world.id} ({world.hash})"))

@@ -36,7 +36,19 @@ def zoo_list(as_json: AsJson = False) -> None:
     for x in cards:
         steps, hours = f"{x.agent_steps:,}", f"{x.hours:.2f}"
         table.add_row(x.name, x.scenario, x.algo, x.reward_mode, x.seed, steps, hours, x.partner or "-", x.title)
-    emit(as_json, [{k: v for k, v in asdict(x).items() if k != "config"} for x in cards], table)
+    notes = [f"note: {x.name} was trained in another {x.scenario} than today's" for x in cards if _is_of_old(x)]
+    data = [{k: v for k, v in asdict(x).items() if k != "config"} | {"of_old": _is_of_old(x)} for x in cards]
+    emit(as_json, data, table, *(["\n".join(notes)] if notes else []))
+
+
+def _is_of_old(card: Card) -> bool:
+    """Whether the world it was trained in has changed since, or is gone."""
+    from spiral_env.scenarios import load_scenario
+
+    try:
+        return load_scenario(card.scenario).hash != card.scenario_hash
+    except ValueError:
+        return True
 
 
 @zoo.command("show")

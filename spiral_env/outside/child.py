@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,19 @@ import numpy as np
 from spiral_env.outside.imported import Imported
 from spiral_env.outside.walls import raise_walls
 from spiral_env.outside.wire import receive, send
-from spiral_env.policy import told_reason
+from spiral_env.text import told_reason
 
 __all__ = ["main"]
 
 
 def main(spec: str, role: str, scratch: str, source: int, sink: int) -> None:
-    """Answer messages of ``source`` to ``sink``: first whether the policy could be made, and the hash of its source, then each call.
+    """Answer messages of ``source`` to ``sink``.
 
-    A header of an answer holds ``error``, what went wrong in a line, or none; and ``noted``, what the policy tried to
-    do beside answering.
+    First whether the policy could be made, and the hash of its source; then each call. A header of an answer holds
+    ``error``, what went wrong in a line, or none; and ``noted``, what the policy tried to do beside answering.
     """
     noted: list[str] = []
-    file = spec.rpartition(":")[0]
-    raise_walls(
-        scratch, [os.getcwd(), *([os.path.dirname(os.path.abspath(file))] if file.endswith(".py") else [])], noted
-    )
+    raise_walls(scratch, _folders(spec), noted)
     try:
         policy = Imported(spec, role)
     except ValueError as error:
@@ -44,6 +42,16 @@ def main(spec: str, role: str, scratch: str, source: int, sink: int) -> None:
             return
         answer, error_line = _answer(policy, header["call"], array)
         send(sink, {"error": error_line, "noted": noted[:1]}, answer)
+
+
+def _folders(spec: str) -> list[str]:
+    """Where the policy lies: the working folder, that of its file, or what its package is imported from."""
+    where = spec.rpartition(":")[0]
+    if where.endswith(".py"):
+        return [os.getcwd(), os.path.dirname(os.path.abspath(where))]
+    found = find_spec(where.partition(".")[0])
+    places = [] if found is None else [*(found.submodule_search_locations or ()), found.origin or ""]
+    return [os.getcwd(), *places]
 
 
 def _answer(policy: Any, call: str, array: Any) -> tuple[Any, str | None]:

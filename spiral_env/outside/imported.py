@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spiral_env.files import read_file
-from spiral_env.policy import Policy, told_reason
 from spiral_env.provenance import file_hash
+from spiral_env.text import told_reason
+
+if TYPE_CHECKING:
+    from spiral_env.policy import Policy
 
 __all__ = ["Imported"]
 

@@ -14,6 +14,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from typing import Any
 
@@ -47,7 +48,9 @@ def _limit() -> None:
     for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, _FILE), (resource.RLIMIT_DATA, _MEMORY)):
         hard = resource.getrlimit(kind)[1]
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (bound, bound))
+        # Not every system knows every limit.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(kind, (bound, bound))
 
 
 # Landlock: system calls and constants of linux/landlock.h, the same on every processor.

@@ -55,6 +55,7 @@ NEEDED: dict[str, list[str]] = {
     "scenarios list": [],
     "scenarios show": ["small-v1"],
     "scenarios validate": ["small-v1"],
+    "scenarios seeds": ["small-v1"],
 }
 # These need more than a test can have at hand: the line may name what else is wrong.
 ALSO_WRONG = {
