@@ -33,7 +33,6 @@ ALGORITHMS = {
     "ES, linear": "linear",
     "ES, hidden layer": "cooperative",
     "IPPO": "ippo",
-    "IPPO with GRU": "gru",
     "MAPPO": "mappo",
     "MAPPO with GRU": "mappo-gru",
     "SB3 PPO": "sb3",
