@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def test_what_was_played_is_not_played_again(small: Path, monkeypatch: pytest.Mo
 
 
 def test_a_leaderboard_that_was_ended_goes_on(tmp_path: Path) -> None:
-    board = Board("tiny", WORLD, 2)
+    (board,) = boards_of(Settings((), 2, ("small-v1",), 2), [dict.fromkeys(ROLES, "constant:1")], load_policy)
     teams = {name: _team(name) for name in ("status_quo", "uniform", "scripted", "constant:0", "constant:1")}
     handed: list[str] = []
 
@@ -141,16 +142,17 @@ def test_a_leaderboard_that_was_ended_goes_on(tmp_path: Path) -> None:
         handed.extend(job.entry for job in jobs)
         if len(handed) > 4:
             raise KeyboardInterrupt
-        return [function(job) for job in jobs]
+        # As to another process.
+        return [pickle.loads(pickle.dumps(function))(pickle.loads(pickle.dumps(job))) for job in jobs]
 
     with pytest.raises(KeyboardInterrupt):
         play_boards([board], teams, tmp_path, spread=ends_in_the_second_wave)
     assert handed == list(teams)
     handed.clear()
-    found = play_boards([board], teams, tmp_path, spread=ends_in_the_second_wave)["tiny"]
+    found = play_boards([board], teams, tmp_path, spread=ends_in_the_second_wave)[HELD_OUT]
     assert handed == ["constant:1"]
     assert set(found) == set(teams)
-    alone = play_boards([board], {"uniform": teams["uniform"]}, tmp_path / "other")["tiny"]
+    alone = play_boards([board], {"uniform": teams["uniform"]}, tmp_path / "other")[HELD_OUT]
     assert alone["uniform"] == found["uniform"]
 
 

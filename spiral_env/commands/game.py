@@ -72,6 +72,7 @@ def game(
         episodes,
         Budget(episodes=budget),
         known,
+        known | _zoo(team),
         _best(world, best, team, time_limit),
         None if selfish is None else (selfish, load_team(team_words(selfish), time_limit)),
         rounds,
@@ -92,6 +93,14 @@ def _chosen(only: str, parts: tuple[str, ...]) -> list[str]:
     from spiral_env.checks import check_choice
 
     return [check_choice("only", name.strip(), parts) for name in only.split(",") if name.strip()] or list(parts)
+
+
+def _zoo(team: str) -> dict[str, Any]:
+    """Trained teams whose policies may be better responses."""
+    from spiral_env.agents.zoo import PREFIX, zoo_names
+
+    names = [f"{PREFIX}{name}" for name in zoo_names() if f"{PREFIX}{name}" != team]
+    return {name: load_team(team_words(name)) for name in names}
 
 
 def _best(world: Scenario, best: str | None, team: str, time_limit: float) -> tuple[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spiral_env.policy import Policy, ask_policy, close_policy, episode_keys, reset_policy
+from spiral_env.policy import Policy, ask_policy, episode_keys, reset_policy
 from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.vector_env import SpiralVectorEnv
@@ -78,10 +78,6 @@ class Deviation:
             return wish
         return np.where(self.agents[rows % len(self.agents)][..., None], wish, own)
 
-    def close(self) -> None:
-        """Tell the policy."""
-        close_policy(self.policy)
-
 
 def agents_of(world: Scenario, role: str) -> slice:
     """Where the agents of a role stand among all."""
@@ -93,6 +89,8 @@ def live(
     world: Scenario, team: Mapping[str, Policy], seeds: np.ndarray, *, threads: int = 1, basis: str = "expected"
 ) -> Lived:
     """Whole episodes side by side, one for each of ``seeds``, which may come again.
+
+    Policies that have a process of their own keep it: many calls follow each other.
 
     Args:
         world: where.
@@ -108,19 +106,14 @@ def live(
     env.reset(seed=seeds)
     numbers = np.unique(seeds, return_inverse=True)[1]
     keys = episode_keys(range(int(numbers.max()) + 1))[numbers]
-    try:
-        for role in ROLES:
-            reset_policy(team[role], role, keys)
-        payoffs, alive = np.zeros(env.engine.vectors.shape[:2]), np.ones(len(seeds), dtype=np.bool_)
-        while alive.any():
-            seen = env.engine.observations
-            _, _, terminated, truncated, _ = env.step(
-                {role: ask_policy(team[role], role, seen[role]) for role in ROLES}
-            )
-            payoffs[alive] += env.engine.vectors[alive].sum(-1)
-            alive &= ~(terminated | truncated)
-        return Lived(env.metrics(), payoffs / float(env.max_cycles))
-    finally:
-        env.close()
-        for policy in team.values():
-            close_policy(policy)
+    for role in ROLES:
+        reset_policy(team[role], role, keys)
+    payoffs, alive = np.zeros(env.engine.vectors.shape[:2]), np.ones(len(seeds), dtype=np.bool_)
+    while alive.any():
+        seen = env.engine.observations
+        _, _, terminated, truncated, _ = env.step({role: ask_policy(team[role], role, seen[role]) for role in ROLES})
+        payoffs[alive] += env.engine.vectors[alive].sum(-1)
+        alive &= ~(terminated | truncated)
+    metrics = env.metrics()
+    env.close()
+    return Lived(metrics, payoffs / float(env.max_cycles))

@@ -14,7 +14,7 @@ from spiral_env.evaluation.game_search import ONE_SME, OWN, SEATS, VALUE, Budget
 from spiral_env.evaluation.report import rounded, shown_digits, span
 from spiral_env.evaluation.rollout import run_episodes
 from spiral_env.evaluation.statistics import Interval
-from spiral_env.policy import Policy
+from spiral_env.policy import Policy, close_policy
 from spiral_env.roles import LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.text import Table
@@ -36,7 +36,8 @@ class Game:
         team: role -> policy that is looked at.
         episodes: held-out ones, the same for everything that is told.
         budget: of each search.
-        known: name -> team whose policies may be better responses, and whose SMEs' earnings are told beside.
+        known: name -> team whose SMEs' earnings are told beside.
+        responders: name -> team whose policies may be better responses.
         best: name and team of the best known.
         selfish: name and team that was trained selfishly; None for the one that best responses lead to.
         rounds: of these.
@@ -47,6 +48,7 @@ class Game:
     episodes: int
     budget: Budget
     known: Mapping[str, Team]
+    responders: Mapping[str, Team]
     best: tuple[str, Team]
     selfish: tuple[str, Team] | None = None
     rounds: int = 2
@@ -58,7 +60,7 @@ class Game:
 
 
 def _responses(game: Game) -> dict[str, Any]:
-    gaps = response_gaps(game.world, game.team, game.episodes, game.budget, game.known, game.tell)
+    gaps = response_gaps(game.world, game.team, game.episodes, game.budget, game.responders, game.tell)
     return {
         seat: {"payoff": _told(x.own), "gap": _told(x.gap), "response": _response(x.response)}
         for seat, x in gaps.items()
@@ -114,7 +116,11 @@ class _Part:
 
 def measure(game: Game, parts: Mapping[str, _Part], tell: Callable[[int], None]) -> dict[str, Any]:
     """Name of a part -> what was measured, as JSON."""
-    return {name: part.measure(replace(game, tell=tell)) for name, part in parts.items()}
+    try:
+        return {name: part.measure(replace(game, tell=tell)) for name, part in parts.items()}
+    finally:
+        for policy in game.team.values():
+            close_policy(policy)
 
 
 def as_texts(measured: Mapping[str, Any]) -> list[str]:
