@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from spiral_env.files import as_json_text
 from spiral_env.text import Table, folded, one_line
 
-__all__ = ["as_json_text", "chosen", "emit"]
+__all__ = ["as_json_text", "chosen", "emit", "wrapped"]
+
+_COLUMNS = 80
+"""What sentences are wrapped to."""
 
 
 def emit(as_json: bool, data: Any, *shown: Table | str) -> None:
@@ -32,6 +36,12 @@ def chosen(table: Table, columns: str | None, usual: Sequence[str] = ()) -> Tabl
     few = table.chosen(usual)
     few.notes = ["", f"More with --columns all, or some of: {', '.join(others)}.", *few.notes]
     return few
+
+
+def wrapped(lines: Iterable[str]) -> list[str]:
+    """Sentences broken at spaces; a name that is longer than a line stays whole."""
+    broken = textwrap.TextWrapper(_COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return [broken.fill(one_line(line)) for line in lines]
 
 
 def _as_text(shown: Sequence[Table | str]) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from spiral_env.commands._options import MOST_SEED, AsJson, World, load_team
-from spiral_env.commands._output import emit
+from spiral_env.commands._output import emit, wrapped
 from spiral_env.commands.evaluate import team_specs
 
 
@@ -51,7 +51,7 @@ def replay(
     measures = {x.name: x.metrics for x in played.teams}
     data = {"file": str(out), "bytes": len(page), "scenario": played.world.id, "seed": played.seed, "teams": measures}
     where = f"{out}: {len(page) / 1e6:.1f} MB, open it in a browser"
-    emit(as_json, data | {"told": told(played)}, "\n".join([*told(played), where]))
+    emit(as_json, data | {"told": told(played)}, "\n".join([*wrapped(told(played)), where]))
 
 
 def _specs(team: str | None, compare: list[str] | None) -> list[str]:

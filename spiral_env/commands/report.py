@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from spiral_env.commands._options import AsJson
-from spiral_env.commands._output import emit
+from spiral_env.commands._output import emit, wrapped
 from spiral_env.commands._progress import progress
 
 
@@ -43,4 +43,4 @@ def report(
         material = gather(given, episodes, shown.reach)
         written = write_report(material, folder, picture_format)
     files = [str(path) for path in written.files]
-    emit(as_json, {"files": files, "says": written.words}, "\n".join([f"{written.words}.", *files]))
+    emit(as_json, {"files": files, "says": written.words}, "\n".join([*wrapped([f"{written.words}."]), *files]))

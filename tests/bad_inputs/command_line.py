@@ -64,6 +64,7 @@ ALSO_WRONG = {
     "zoo show": ("nobody",),
     "zoo add": ("empty", "name of a team"),
     "game": ("empty",),
+    "report": ("empty",),
     "leaderboard": ("nowhere.toml",),
     "bench": ("nothing",),
     "evaluate": ("policy", "output"),

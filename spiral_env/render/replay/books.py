@@ -138,5 +138,9 @@ def told(replay: Replay, most: int = 3) -> list[str]:
         f"{labels[1]} makes {abs(gap.sum()):,.0f} k$ a month {'more' if gap.sum() >= 0 else 'less'} than {labels[0]} "
         f"({second.metrics['ecosystem_value']:,.0f} against {first.metrics['ecosystem_value']:,.0f}).",
         "Most of it: " + ", ".join(f"{names[k]} {gap[k]:+,.0f}" for k in order) + ".",
-        "By whose decisions: " + ", ".join(f"{spoken(role)} {gain:+,.0f}" for role, gain in gains.items()) + ".",
+        "By whose decisions: " + ", ".join(f"{_many(role)} {gain:+,.0f}" for role, gain in gains.items()) + ".",
     ]
+
+
+def _many(role: str) -> str:
+    return "SMEs" if role == "sme" else spoken(role)

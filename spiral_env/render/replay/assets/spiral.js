@@ -90,7 +90,7 @@ const SCORES = [
 
 function scores(parent) {
   const rows = SCORES.map((score) => ({ ...score, cells: TEAMS.map((_, k) => el("td", { class: `team${k}` }, el("span", { class: "num" }), el("span", { class: "bar" }, el("i")))) }));
-  const heads = el("tr", {}, el("th", { scope: "col" }), TEAMS.map((_, k) => el("th", { scope: "col", class: "left" }, teamName(k))));
+  const heads = el("tr", {}, el("th", { scope: "col" }, "measure"), TEAMS.map((_, k) => el("th", { scope: "col", class: "left" }, teamName(k))));
   const box = el("section", { class: "card w4", "aria-label": "Scores" }, el("table", { class: "scores" }, el("thead", {}, heads), el("tbody", {}, rows.map((row) => el("tr", {}, el("th", { scope: "row" }, row.name, el("br"), el("small", {}, row.unit)), row.cells)))));
   const most = SCORES.map(({ of }) => Math.max(...TEAMS.flatMap((team) => months().map((m) => of(team.series, m) || 0)), 1e-9));
   parent.append(box);
