@@ -18,7 +18,7 @@ from typing import NamedTuple
 __all__ = ["REASONS", "Block", "blocks_of", "pages"]
 
 ROOT = Path(__file__).resolve().parents[2]
-REASONS = ("needs a GPU", "needs hours")
+REASONS = ("needs a GPU", "needs a checkout and minutes", "needs hours")
 """Why a block may be left out."""
 _BLOCK = re.compile(r"^(?:<!-- (?P<note>[^\n]*?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 _FILE = re.compile(r"# (?:file: )?([\w-]+\.(?:py|toml))\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 import tomllib
 from collections.abc import Callable
@@ -30,6 +31,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("agents", "train"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "docs" / "pictures").mkdir(parents=True)
+    shutil.copytree(ROOT / "tests/data_files/real", tmp_path / "tests/data_files/real")
     return tmp_path
 
 
@@ -58,9 +60,12 @@ def run_page(text: str, way: Callable[..., Shown], folder: Path) -> None:
 
 
 def _commands(block: Block, way: Callable[..., Shown], folder: Path) -> None:
-    for line in block.text.splitlines():
+    for line in block.text.replace("\\\n", "").splitlines():
         words = shlex.split(line, comments=True)
         if not words or line.startswith(SET_UP):
+            continue
+        if words[0] == "cd":
+            folder = folder / words[1]
             continue
         assert words[0] == "spiral", f"line {block.line}: nobody runs {line!r}"
         shown = way(spiral_words(words), folder)
