@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_own_worlds import own
 
 import spiral_env
 from spiral_env import cuda_engine, tensor_engine, tensor_vector_env
@@ -110,8 +111,11 @@ def card(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return about
 
 
-@pytest.mark.parametrize(("world", "mode"), [("small-v1", "next_step"), ("procedural-v1", "same_step")])
-def test_the_engine_of_a_gpu_lives_the_months_of_the_processors(card: Any, world: str, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("world", "mode"),
+    [("small-v1", "next_step"), ("procedural-v1", "same_step"), pytest.param(own(), "same_step", id="own services")],
+)
+def test_the_engine_of_a_gpu_lives_the_months_of_the_processors(card: Any, world: Any, mode: str) -> None:
     options = {"autoreset_mode": mode, "max_cycles": 3, "split": "train", "num_envs": 3}
     there = spiral_env.vector_env(world, device="cuda", **options)
     here = spiral_env.vector_env(world, **options)

@@ -212,6 +212,7 @@ def uncertain(advice: Advice) -> list[str]:
     shares = advice.share(advice.own)
     torn = int(((shares > 0.1) & (shares < 0.9)).sum())
     _, _, difference = advice.compared("loss")
+    alike = bool((advice.own.landed == advice.by_cvss.landed).all())
     sure = difference.low > 0.0 or difference.high < 0.0
     notes = [
         f"{unscored} of {len(backlog)} findings have no EPSS: each episode draws one, so their order differs by episode"
@@ -219,7 +220,9 @@ def uncertain(advice: Advice) -> list[str]:
         else "",
         f"of {unsaid} no file says whether there is a fix: drawn likewise" if unsaid else "",
         f"{torn} findings are mended in month 1 in more than a tenth and less than nine tenths of the episodes",
-        f"over {advice.months} months the difference in expected loss is "
+        "the team's own order is that of CVSS: both ways are the same"
+        if alike
+        else f"over {advice.months} months the difference in expected loss is "
         f"{'told apart from none' if sure else 'not told apart from none'} by {len(advice.own.landed)} episodes",
     ]
     return [x for x in notes if x]

@@ -77,7 +77,9 @@ class Document:
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><style>{_STYLE}</style></head>'
         )
-        return f"{head}\n<body><main><h1>{title}</h1>\n" + "\n".join(map(_html, self.blocks)) + "\n</main></body></html>\n"
+        return (
+            f"{head}\n<body><main><h1>{title}</h1>\n" + "\n".join(map(_html, self.blocks)) + "\n</main></body></html>\n"
+        )
 
     def as_markdown(self, kind: str) -> str:
         """Text whose pictures are files of ``kind`` beside it."""
