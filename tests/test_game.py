@@ -168,7 +168,7 @@ def test_a_best_response_climbs_where_the_payoff_is_highest(seat: str, monkeypat
 def test_the_worst_constant_is_found_where_the_value_is_lowest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(game_search, "live", _hill)
     found = worst_constant(WORLD, {role: StatusQuo(role) for role in ROLES}, "finance", ENOUGH)
-    assert found.kind == "constant at its ends"
+    assert found.kind in ("constant 0", "constant at its ends")
     assert found.table is not None
     assert (found.table == 0.0).all()
 

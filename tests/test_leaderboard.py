@@ -260,6 +260,18 @@ def test_settings_are_checked(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_no_leaderboard_is_not_played_again(tmp_path: Path) -> None:
+    file = tmp_path / "other.json"
+    for text in (
+        '{"format": "spiral_env-leaderboard"}',
+        '{"tables": 3}',
+        "{}",
+        '{"tables": [{"rows": [3], "name": "a"}]}',
+    ):
+        file.write_text(text)
+        assert "must be what spiral leaderboard wrote" in refused("leaderboard", "--check", str(file))
+
+
 def test_digits_are_few_and_nothing_is_below_zero_that_is_zero() -> None:
     assert [_digits(x) for x in (-0.001, 0.126, -1.0, 1234.5)] == ["0.00", "0.13", "-1.00", "1,234"]
 

@@ -67,15 +67,15 @@ def game(
     teams = {name: load_team(x, time_limit) for name, x in words.items()}
     known = {name: teams[name] for name in _NAMED if words[name] != words["team"]}
     asked = Game(
-        world,
-        teams["team"],
-        episodes,
-        Budget(episodes=budget),
-        known,
-        known | _zoo(team),
-        _best(world, best, team, time_limit),
-        None if selfish is None else (selfish, load_team(team_words(selfish), time_limit)),
-        rounds,
+        world=world,
+        team=teams["team"],
+        episodes=episodes,
+        budget=Budget(episodes=budget),
+        known=known,
+        responders=known | _zoo(team),
+        best=_best(world, best, team, time_limit),
+        selfish=None if selfish is None else (selfish, load_team(team_words(selfish), time_limit)),
+        rounds=rounds,
     )
     found, more, shown = _compared(world, teams, episodes, _TEAMS in chosen)
     with progress("game", max(1, sum(part.work(asked) for part in parts.values())), "episodes") as bar:

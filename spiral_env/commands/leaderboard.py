@@ -6,7 +6,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,10 +71,13 @@ def leaderboard(
     from spiral_env.files import parse_json, read_file
 
     if check is not None:
-        stored = parse_json(read_file(check, _LARGEST, "leaderboard of --check"), f"leaderboard {check}")
-        entries, what = _stored_entries(stored, check), f"settings of {check}"
+        stored = _checked(
+            parse_json(read_file(check, _LARGEST, "leaderboard of --check"), f"leaderboard {check}"), check
+        )
+        what = f"settings of {check}"
         with tempfile.TemporaryDirectory() as folder, spread_over(engine, ray_address) as spread:
-            again = _played(settings_of(stored["settings"], what), entries, Path(folder), True, time_limit, spread)
+            how = _How(Path(folder), True, time_limit, spread)
+            again = _played(settings_of(stored["settings"], what), stored["entries"], how)
         _compare(stored, again, as_json)
         return
     asked = read_settings(settings)
@@ -82,7 +85,7 @@ def leaderboard(
     planned = _planned(planner)
     _writable(out)
     with spread_over(engine, ray_address) as spread:
-        result = _played(asked, entries, cells, fresh, time_limit, spread, planned)
+        result = _played(asked, entries, _How(cells, fresh, time_limit, spread), planned)
     _write(result, out)
     emit(as_json, result, *_shown(result), f"written: {out}/leaderboard.json, .md and .png")
     if any("failed" in row for table in result["tables"] for row in table["rows"]):
@@ -94,9 +97,8 @@ def _entries(settings: Settings, own: list[str]) -> dict[str, str]:
     from spiral_env.agents import NAMED
     from spiral_env.agents.zoo import PREFIX, zoo_names
 
-    found = dict.fromkeys(NAMED, "") if settings.named else {}
-    found |= {f"{PREFIX}{name}": "" for name in zoo_names()} if settings.zoo else {}
-    found = {name: name for name in found} | dict(settings.entries)
+    names = [*(NAMED if settings.named else ()), *(f"{PREFIX}{x}" for x in (zoo_names() if settings.zoo else ()))]
+    found = {name: name for name in names} | dict(settings.entries)
     for text in own:
         name, equals, policy = text.partition("=")
         if not equals or not name.strip() or not policy.strip():
@@ -109,25 +111,34 @@ def _entries(settings: Settings, own: list[str]) -> dict[str, str]:
     return found
 
 
-def _stored_entries(stored: Mapping[str, Any], path: Path) -> dict[str, str]:
+def _checked(stored: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A leaderboard that was stored, if it is one that can be played again."""
     from spiral_env.evaluation.leaderboard_table import FORMAT, VERSION
 
     try:
-        if (stored["format"], stored["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"leaderboard {path} must be of {FORMAT}, version {VERSION}")
-        return {str(name): str(team) for name, team in stored["entries"].items()}
-    except (KeyError, AttributeError) as error:
-        raise ValueError(f"leaderboard {path} lacks what one holds: {error}") from None
+        rows = [row for table in stored["tables"] for row in table["rows"] if table["name"]]
+        whole = all(row["entry"] and ("failed" in row or len(row["printed"]) > 1) for row in rows)
+        named = stored["settings"].keys() and all(isinstance(team, str) for team in stored["entries"].values())
+        known = (stored["format"], stored["version"]) == (FORMAT, VERSION)
+    except (KeyError, AttributeError, TypeError):
+        whole = named = known = False
+    if not (whole and named and known):
+        raise ValueError(f"leaderboard {path} must be what spiral leaderboard wrote, {FORMAT} of version {VERSION}")
+    return stored
+
+
+@dataclass(frozen=True)
+class _How:
+    """Where cells are kept, whether they are played anew, the time limit of policies, and how cells are spread."""
+
+    cells: Path
+    fresh: bool
+    time_limit: float
+    spread: Any
 
 
 def _played(
-    settings: Settings,
-    entries: Mapping[str, str],
-    cells: Path,
-    fresh: bool,
-    time_limit: float,
-    spread: Any,
-    planned: Mapping[str, Any] | None = None,
+    settings: Settings, entries: Mapping[str, str], how: _How, planned: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Everything that is stored."""
     from spiral_env.agents import load_policy
@@ -139,7 +150,7 @@ def _played(
     teams, unplayed = {}, {}
     for name, text in entries.items():
         try:
-            teams[name] = load_team(team_words(text), time_limit)
+            teams[name] = load_team(team_words(text), how.time_limit)
         except (ValueError, ImportError) as error:
             unplayed[name] = str(error).splitlines()[0]
     boards = boards_of(settings, background_teams("held_out") if settings.unseen else [], load_policy)
@@ -147,10 +158,10 @@ def _played(
         found = play_boards(
             boards,
             teams,
-            cells,
-            fresh=fresh,
+            how.cells,
+            fresh=how.fresh,
             progress=lambda count, note: shown.reach(shown.done + count, note),
-            spread=spread,
+            spread=how.spread,
         )
     return {
         **{"format": FORMAT, "version": VERSION, "command": shlex.join(["spiral", *sys.argv[1:]])},

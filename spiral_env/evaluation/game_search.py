@@ -232,7 +232,7 @@ def _searched(
 ) -> Response:
     """Search from each start, and judge what was found beside the seat's own policy and others.
 
-    ``ends``: what was found is judged too with every effort at the nearest of its bounds.
+    ``ends``: what was found is judged too with every effort at the nearest of its bounds, and so are all low, all high.
     """
     world, rng = against.world, np.random.default_rng([budget.seed, SEATS.index(against.seat)])
     tell = progress or (lambda count: None)
@@ -246,13 +246,18 @@ def _searched(
     tables: dict[str, np.ndarray] = {}
     for kind, (start, bounds) in starts.items():
         best = cross_entropy(against.score(kind), start, bounds, seeds, budget, rng)
-        tables |= {kind: best} | ({f"{kind} at its ends": np.round(best)} if ends else {})
+        tables |= {kind: best}
+        tables |= {f"{kind} at its ends": np.round(best), **_ends(kind, best.shape)} if ends else {}
     found |= {kind: partial(against.deviation, table[None], kind) for kind, table in tables.items()}
     judged = np.array(world.training_seeds(budget.seed + 1_000_000, budget.judged), dtype=np.int64)
     values = {name: float(against.values(x(len(judged)), judged, len(judged)).mean()) for name, x in found.items()}
     kind = max(values, key=lambda name: values[name])
     played = len(starts) * budget.rounds * budget.population * budget.worlds + len(values) * len(judged)
     return Response(against.seat, kind, found[kind], tables.get(kind), against.sign * values[kind], played)
+
+
+def _ends(kind: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    return {f"{kind} {value}": np.full(shape, float(value)) for value in (0, 1)}
 
 
 def _same(policy: Policy, worlds: int) -> Policy:
