@@ -16,7 +16,7 @@ from spiral_env.agents.checkpoint import read_policy, write_policy
 from spiral_env.core.ledger import ACCOUNTS
 from spiral_env.evaluation.statistics import Interval, mean_interval
 from spiral_env.questions import books, sensitivity
-from spiral_env.questions.adaptation import Adaptation, check_start, started
+from spiral_env.questions.adaptation import Adaptation, adapt, check_start, started
 from spiral_env.questions.changes import MAX_CHANGES, Change, changes_of, parse_grid, parse_settings, read_policies
 from spiral_env.questions.pictures import overview_figure
 from spiral_env.questions.sensitivity import Screening, verdict
@@ -26,7 +26,8 @@ from spiral_env.questions.teams import altered, play, team
 from spiral_env.questions.what_if import Question, answer
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
-from spiral_env.training import load_config
+from spiral_env.training import load_config, train
+from spiral_env.training.runs.folder import stored_config
 from tests.command_line import refused, spiral
 
 TRAINED = Path(__file__).parents[1] / "agents/baseline-v1-es"
@@ -189,6 +190,17 @@ def test_agents_adapt_alike_in_the_world_as_it_is_and_in_the_changed_one(tmp_pat
     fixed = found["changes"][1]["ways"]["fixed"]["measures"]["ecosystem_value"]
     assert other["by_seed"][0] != fixed["difference"].mean, "agents that learned do otherwise"
     assert any("The two ways" in x for x in found["changes"][1]["sentences"])
+
+
+def test_a_run_is_trained_on_as_it_was_trained_but_by_gentle_steps(tmp_path: Path) -> None:
+    run, world = tmp_path / "run", tmp_path / "world.toml"
+    world.write_text(short(2).to_toml())
+    values = {"algo": "es", "scenario": str(world), "num_envs": 6, "es_sigma": 0.15, "learning_rate": 0.5, "seed": 3}
+    train(load_config(None, values | {"timesteps": 1, "reward_mode": "selfish", "env_threads": 1}), run)
+    (folders,) = adapt(str(run), [short(2)], Adaptation(1, "es", 1, jobs=1), tmp_path / "adapted")
+    mine = stored_config(Path(folders[0]))
+    assert (mine.num_envs, mine.es_sigma, mine.reward_mode, mine.seed) == (6, 0.15, "selfish", 0)
+    assert mine.learning_rate < 0.1
 
 
 def test_a_team_whose_roles_share_a_network_cannot_be_trained_on(tmp_path: Path) -> None:

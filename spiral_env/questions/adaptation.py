@@ -31,7 +31,7 @@ _GENTLE: dict[str, dict[str, Any]] = {
     "es": {"es_sigma": 0.1, "learning_rate": 0.02},
     "ippo": {"learning_rate": 3e-4},
 }
-"""Steps that do not forget what a team knows, for policies that came without their training's config."""
+"""Steps that do not forget what a team knows."""
 _OF_THE_RUN = ("scenario", "seed", "timesteps", "max_seconds", "device", "engine", "env_threads", "ray_address")
 _ROWS_SEEN = 1e6
 """Observations that the stored moments of a policy stand for: what comes later moves them little."""
@@ -141,14 +141,15 @@ def check_start(spec: str, how: Adaptation) -> dict[str, Any]:
 
 
 def _config(spec: str, scenario: Path, seed: int, how: Adaptation) -> TrainConfig:
-    """Of the team's own run where it keeps it and by the same algorithm, else gentle steps for a shared aim."""
+    """Of the team's own run, where it keeps it and by the same algorithm, else for a shared aim; with gentle steps."""
     own: dict[str, Any] = {"algo": how.algo, "reward_mode": "cooperative"}
     if spec != _FROM_NOTHING:
         own |= _GENTLE[how.algo]
         if (Path(spec) / "config.json").is_file():
             stored = asdict(stored_config(Path(spec)))
             if stored["algo"] == how.algo:
-                own = {name: value for name, value in stored.items() if name not in _OF_THE_RUN}
+                kept = {name: value for name, value in stored.items() if name not in _OF_THE_RUN}
+                own = kept | {"learning_rate": own["learning_rate"]}
             own["reward_mode"] = stored["reward_mode"]
     fixed = check_start(spec, how)
     values = own | dict(how.overrides) | fixed
