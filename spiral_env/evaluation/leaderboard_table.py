@@ -20,7 +20,7 @@ __all__ = ["FORMAT", "OVERALL", "VERSION", "as_markdown", "as_texts", "differenc
 FORMAT = "spiral_env-leaderboard"
 VERSION = 1
 OVERALL = "overall"
-DIGITS = 2
+_DIGITS = 2
 """Decimals of a printed score; of k$ a month there are none."""
 _ABOUT = """\
 A score is an episode's ecosystem value between the average firm's, 0, and the best known, 1. Entries are ranked by its
@@ -30,6 +30,8 @@ and its IQM is the mean over these five. Intervals are 95 %, of a bootstrap with
 probability that an episode of the entry is better than one of the next row's on the same worlds. A baseline that plays
 some roles alone leaves the others to the average firm."""
 _HEADS = ("rank", "entry", "IQM", "95 % interval", "mean", "interval", "P(> next)", "interval")
+_MEANS_INTERVAL = 5
+"""Place of the column that a terminal has no room for."""
 
 
 def ranked(
@@ -123,7 +125,7 @@ def _printed(row: Mapping[str, Any]) -> list[str]:
 
 def _digits(x: float) -> str:
     """Two decimals, three digits and no more of what is large; nothing is minus zero."""
-    places = DIGITS if abs(x) < 100.0 else 0
+    places = _DIGITS if abs(x) < 100.0 else 0
     text = f"{x:,.{places}f}"
     return text.removeprefix("-") if not text.strip("-0.") else text
 
@@ -170,11 +172,12 @@ def share_of_bound(values: Mapping[str, Sequence[float]], planned: Sequence[floa
 
 
 def as_texts(result: Mapping[str, Any]) -> list[Table]:
-    """A table a board, for a terminal."""
+    """A table a board, for a terminal: without the mean's interval."""
+    places = [k for k in range(len(_HEADS)) if k != _MEANS_INTERVAL]
     return [
         Table(
-            _HEADS,
-            [row["printed"] for row in table["rows"] if "printed" in row],
+            [_HEADS[k] for k in places],
+            [[row["printed"][k] for k in places] for row in table["rows"] if "printed" in row],
             title=_title(table),
             notes=[f"{one_line(row['entry'], 40)} FAILED: {row['failed']}" for row in table["rows"] if "failed" in row],
         )
