@@ -187,7 +187,7 @@ def test_the_command_writes_the_page_and_says_what_the_books_say(tmp_path: Path)
     assert ended.code == 0
     assert re.match(r"scripted makes [\d,]+ k\$ a month (more|less) than uniform", ended.out)
     data = _data(out.read_text())
-    assert (data["seed"], data["months"]) == (3, 6)
+    assert (data["seed"], data["months"]) == ("3", 6)
     assert data["command"] == "spiral replay --compare uniform,scripted --scenario small-v1 --seed 3 --max-cycles 6"
     assert spiral("replay", "scripted", *options).code == 0
     assert [team["name"] for team in _data(out.read_text())["teams"]] == ["scripted"]

@@ -66,7 +66,7 @@ def _data(replay: Replay, command: str) -> dict[str, Any]:
     world = replay.world
     return {
         "scenario": {"id": world.id, "title": world.title, "hash": world.hash},
-        "seed": replay.seed,
+        "seed": str(replay.seed),
         "months": world.max_cycles,
         "start_month": int(replay.teams[0].states["start_month"][0]),
         "smes": int(replay.teams[0].states["num_smes"][0]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,10 @@ class Written(NamedTuple):
 
     files: list[Path]
     words: str
+
+
+_AddPicture = Callable[[str, Figure, str, str], None]
+"""Takes a picture's name, the figure, its words and its caption."""
 
 
 class _Outcome(NamedTuple):
@@ -148,7 +152,7 @@ def _stands_on(material: Material) -> Iterator[str]:
 
 
 def _outcome_part(
-    material: Material, outcomes: Mapping[str, Mapping[str, _Outcome]], document: Document, picture: Any
+    material: Material, outcomes: Mapping[str, Mapping[str, _Outcome]], document: Document, picture: _AddPicture
 ) -> None:
     document.heading("Outcomes")
     measures = [x for x in METRICS if all(x in found for found in outcomes.values())]
@@ -225,7 +229,7 @@ def _table(
 
 
 def _training_part(
-    material: Material, outcomes: Mapping[str, Mapping[str, _Outcome]], document: Document, picture: Any
+    material: Material, outcomes: Mapping[str, Mapping[str, _Outcome]], document: Document, picture: _AddPicture
 ) -> None:
     if material.curves:
         document.heading("Learning")
@@ -247,7 +251,7 @@ def _training_part(
         _sweep_part(material.sweep, document, picture)
 
 
-def _sweep_part(sweep: Mapping[str, Any], document: Document, picture: Any) -> None:
+def _sweep_part(sweep: Mapping[str, Any], document: Document, picture: _AddPicture) -> None:
     document.heading("Search")
     trials = sweep["trials"]
     fixed = ("trial", "state", _MEASURE, "last_rung", "run", "reason")
@@ -271,7 +275,7 @@ def _cell(x: Any) -> str:
     return "" if x is None else _number(x) if isinstance(x, float) else str(x)
 
 
-def _risk_part(material: Material, document: Document, picture: Any) -> None:
+def _risk_part(material: Material, document: Document, picture: _AddPicture) -> None:
     teams = material.result["teams"]
     of_years = set(material.courses) == set(material.groups)
     if of_years:
@@ -299,7 +303,7 @@ def _risk_part(material: Material, document: Document, picture: Any) -> None:
     document.table(["team", "losses", "mean, k$", "median, k$", "95 %, k$", "99 %, k$"], rows)
 
 
-def _lever_part(material: Material, document: Document, picture: Any) -> None:
+def _lever_part(material: Material, document: Document, picture: _AddPicture) -> None:
     learned = [x for x in material.groups if x not in REFERENCES]
     labels = learned or list(material.groups)
     document.heading("Levers")

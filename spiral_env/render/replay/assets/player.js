@@ -107,7 +107,7 @@ function head() {
   const versus = TEAMS.flatMap((_, k) => (k ? [" against ", teamName(k)] : [teamName(k)]));
   const told = DATA.books.told.length ? el("p", { class: "told" }, DATA.books.told.join(" ")) : null;
   const keys = el("p", { class: "soft wide-only" }, "Keys: ", el("kbd", {}, "space"), " plays, ", el("kbd", {}, "←"), " ", el("kbd", {}, "→"), " a month (with shift a year), ", el("kbd", {}, "n"), " ", el("kbd", {}, "p"), " next and previous incident, ", el("kbd", {}, "Home"), " ", el("kbd", {}, "End"), ". A click in a chart goes to its month.");
-  document.getElementById("head").append(...[el("h1", {}, versus), el("p", { class: "soft" }, `${scenario.title} (${scenario.id}), ${DATA.smes} SMEs, ${DATA.months} months, seed ${seed}: the same world and the same luck for all.`), told, keys].filter(Boolean));
+  document.getElementById("head").append(...[el("h1", {}, versus), el("p", { class: "soft" }, `${scenario.title} (${scenario.id}), ${DATA.smes} SMEs, ${DATA.months} months, seed ${seed}${TWO ? ": the same world and the same luck for both" : ""}.`), told, keys].filter(Boolean));
 }
 
 function foot() {

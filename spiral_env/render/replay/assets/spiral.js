@@ -8,9 +8,9 @@ const BOX = { width: 300, height: 330, left: 30, across: 108 };
 // A point of the spiral at a height in levels; `behind` where it runs at the back.
 function place(height) {
   const turn = 2 * Math.PI * height;
-  const rise = (BOX.height - 70) / TOP;
+  const rise = (BOX.height - 94) / TOP;
   const deep = Math.min(30, Math.max(7, rise * 0.32));
-  return { x: BOX.left + 120 + BOX.across * Math.sin(turn), y: BOX.height - 30 - rise * height + deep * Math.cos(turn), behind: Math.cos(turn) < 0 };
+  return { x: BOX.left + 120 + BOX.across * Math.sin(turn), y: BOX.height - 46 - rise * height + deep * Math.cos(turn), behind: Math.cos(turn) < 0 };
 }
 
 function drawSpiral(k) {
