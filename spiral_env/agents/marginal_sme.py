@@ -13,6 +13,7 @@ from spiral_env.scenarios import Scenario, load_scenario
 __all__ = ["MarginalSme"]
 
 _limited_means = np.vectorize(limited_mean, otypes=[np.float64])
+_YEAR = 12.0
 _TENANTS, _MODULES = 8, 0.5
 """What an SME does not see: firms among which it thinks of a share of tenants, and the platform's modules."""
 
@@ -83,7 +84,7 @@ class MarginalSme(Rules):
         return self._stepped(self._growth(better, revenue, left) + pay, p["cost_sharing"], self._scale(revenue))
 
     def _joins(self, see: Mapping[str, np.ndarray], revenue: np.ndarray, left: np.ndarray) -> np.ndarray:
-        """Whether a month as a basic member pays more than one outside, and joining before the end pays it back."""
+        """Whether a year as a basic member beats one outside; what joining costs speaks for what is."""
         p, scale = self._p, self._scale(revenue)
         firms = see["tenant_share"] * _TENANTS + p["partner_tenants"] * _TENANTS * see["partners"]
         network = np.log1p(firms) / np.log1p(_TENANTS * (1.0 + p["partner_tenants"]))
@@ -92,8 +93,7 @@ class MarginalSme(Rules):
         better = np.maximum(0.0, see["pool_auc"] - see["own_auc"])
         income = p["channel_margin"] * channel * revenue + self._growth(better, revenue, left) + see["payout"]
         gain = income - see["fee_next"] - p["member_cost"][1] * scale
-        inside = (see["member"] > 0.0) | (see["lag"] > 0.0)
-        joins: np.ndarray = np.where(
-            inside, gain > 0.0, gain * (left - p["joining_months"]) > p["joining_cost"] * scale
-        )
+        inside, year = (see["member"] > 0.0) | (see["lag"] > 0.0), np.minimum(left, _YEAR)
+        price = p["joining_cost"] * scale
+        joins: np.ndarray = np.where(inside, gain * year > -price, gain * (year - p["joining_months"]) > price)
         return joins

@@ -28,11 +28,11 @@ _FITTED = 1024
 class Linear:
     """Least squares on what the LSTM reads of the month, with its covariance: what memory adds is the difference."""
 
-    def __init__(self, world: Scenario) -> None:
-        """Fit to training seeds of the world."""
+    def __init__(self, world: Scenario, fitted: int = _FITTED) -> None:
+        """Fit to so many training episodes of the world."""
         import torch
 
-        observations, returns = history(world, world.training_seeds(0, _FITTED))
+        observations, returns = history(world, world.training_seeds(0, fitted))
         seen = inputs(observations).reshape(-1, INPUTS).astype(np.float64)
         columns = np.column_stack([np.ones(len(seen)), seen])
         weights = np.linalg.lstsq(columns, returns.reshape(-1) / RETURN_SCALE, rcond=None)[0]
@@ -133,11 +133,11 @@ def _row(series: dict[str, np.ndarray], base: np.ndarray) -> dict[str, Any]:
     }
 
 
-def forecasts(world: Scenario, episodes: int) -> dict[str, Any]:
+def forecasts(world: Scenario, episodes: int, fitted: int = _FITTED) -> dict[str, Any]:
     """Name -> correlation with the next month's return, with its own part, and of its order among the assets."""
     seeds = world.evaluation_seeds(0, episodes)
     fields = ("asset_return", "asset_signal", "asset_alpha", "market_return", "skill", "month", "stress")
-    lstm, linear = _Listening(LstmPortfolio("finance")), _Listening(LstmPortfolio("finance", Linear(world)))
+    lstm, linear = _Listening(LstmPortfolio("finance")), _Listening(LstmPortfolio("finance", Linear(world, fitted)))
     given = {}
     for name, policy in {"LSTM": lstm, "linear regression": linear}.items():
         team: dict[str, Policy] = {role: StatusQuo(role) for role in ROLES} | {"finance": policy}
