@@ -170,6 +170,17 @@ def test_sentences_name_whom_a_claim_holds_for() -> None:
     )
 
 
+def test_a_claim_that_holds_in_part_of_the_draws_says_in_how_many() -> None:
+    report = figures({"scripted": DOWN}, DOWN, 0.68)
+    switch = next(x for x in CLAIMS if x.name == "edge 2").switch
+    assert switch == EDGE
+    (said,) = [x for x in conclude(report)[0] if x["claim"] == "edge 2"]
+    assert (
+        "Holds only for scripted (V), teams trained anew (V); in part of the draws for scripted (V 68%)."
+        in said["sentence"]
+    )
+
+
 def test_one_finding_alone_is_the_verdict() -> None:
     for kind in (Verdict.HOLDS, Verdict.CONTRADICTED, Verdict.UNCLEAR):
         assert verdict([Finding("fixed", "scripted", VALUE, kind, "")]) is kind

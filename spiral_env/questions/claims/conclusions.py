@@ -105,7 +105,7 @@ def _of_draws(claim: Claim, report: Mapping[str, Any]) -> Iterator[Finding]:
             if what in row["as claimed"]:
                 share, against = row["as claimed"][what][0], row["against it"][what][0]
                 seen = Verdict.HOLDS if share >= MOST else Verdict.CONTRADICTED if against >= MOST else Verdict.UNCLEAR
-                yield Finding("draws", who, what, seen, f"{share:.0%} of draws")
+                yield Finding("draws", who, what, seen, f"{share:.0%}")
 
 
 def _sign(interval: Sequence[float | None], sense: int) -> Verdict:
@@ -141,7 +141,8 @@ def _sentence(found: Sequence[Finding]) -> str:
         return f"Holds in all that was measured.{behind}"
     if said is Verdict.UNCLEAR:
         return f"Not seen: nothing that was measured is told apart from no effect.{behind}"
-    groups = {kind: _listed([x for x in found if x.verdict is kind]) for kind in Verdict}
+    partly = [x for x in found if x.way == "draws" and x.verdict is Verdict.UNCLEAR]
+    groups = {kind: _listed([x for x in found if x.verdict is kind and x not in partly]) for kind in Verdict}
     parts = [
         f"{words} {groups[kind]}"
         for kind, words in (
@@ -151,6 +152,8 @@ def _sentence(found: Sequence[Finding]) -> str:
         )
         if groups[kind]
     ]
+    if partly:
+        parts.append(f"in part of the draws for {', '.join(f'{x.who} ({_short(x.what)} {x.told})' for x in partly)}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}.{behind}"
 
