@@ -31,8 +31,8 @@ from spiral_env.evaluation.game_measures import (
 )
 from spiral_env.evaluation.game_play import Deviation, Lived, agents_of, live
 from spiral_env.evaluation.game_search import ONE_SME, OWN, SEATS, Budget, best_response, cross_entropy, worst_constant
-from spiral_env.policy import Policy, StatusQuo
-from spiral_env.roles import FEATURES, NUM_LEVERS, ROLES
+from spiral_env.policy import STATUS_QUO, Policy, StatusQuo
+from spiral_env.roles import FEATURES, LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import load_scenario
 
 WORLD = load_scenario("small-v1").model_copy(update={"num_smes": 3, "max_cycles": 6})
@@ -163,6 +163,22 @@ def test_a_best_response_climbs_where_the_payoff_is_highest(seat: str, monkeypat
     assert best_response(WORLD, best, seat, LITTLE).kind == OWN
     given_by_name = best_response(WORLD, team, "it", LITTLE, {"best": best["it"]})
     assert (given_by_name.kind, given_by_name.value) == ("best", 1.0)
+
+
+def test_a_best_response_reaches_the_known_answer_of_a_lone_firm() -> None:
+    """Against the best of eleven constant patching efforts in the world of Gordon and Loeb, others as usual."""
+    world, team = load_scenario("gordon-loeb-v1"), _team("status_quo")
+    seeds = np.array(world.evaluation_seeds(0, 16), dtype=np.int64)
+
+    def payoff(policy: Policy) -> float:
+        return float(live(world, {**team, "sme": policy}, seeds).payoffs[:, agents_of(world, "sme")].mean())
+
+    usual = np.tile(STATUS_QUO["sme"], (11, 1))
+    usual[:, [lever.name for lever in LEVERS["sme"]].index("patching")] = np.linspace(0.0, 1.0, 11)
+    grid = [payoff(Deviation(team["sme"], "sme", efforts[None, None], False)) for efforts in usual]
+    found = best_response(world, team, "sme", Budget(episodes=800, population=16, worlds=4, judged=16))
+    own = payoff(team["sme"])
+    assert payoff(found.policy(16)) - own >= 0.95 * (max(grid) - own) > 0.0
 
 
 def test_the_worst_constant_is_found_where_the_value_is_lowest(monkeypatch: pytest.MonkeyPatch) -> None:

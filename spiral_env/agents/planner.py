@@ -12,12 +12,12 @@ honest planner: a copy goes on under other seeds, the same for all plans, and a 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from spiral_env.evaluation.game_play import PARTS, WIDTH
 from spiral_env.policy import Policy, ask_policy, episode_keys, reset_policy
 from spiral_env.roles import MAX_LEVERS, NUM_LEVERS, ROLES
 from spiral_env.scenarios import Scenario
@@ -25,10 +25,6 @@ from spiral_env.vector_env import SpiralVectorEnv
 
 __all__ = ["PARTS", "WIDTH", "Planning", "planned"]
 
-WIDTH = sum(NUM_LEVERS.values())
-_ENDS = dict(zip(ROLES, itertools.accumulate(NUM_LEVERS.values()), strict=True))
-PARTS = {role: slice(end - NUM_LEVERS[role], end) for role, end in _ENDS.items()}
-"""Where the levers of each role stand among all."""
 _VALUE = "ecosystem_value"
 _CHOICES = np.array([np.nan, 0.0, 0.5, 1.0])
 """Of a lever in a plan: as the team does, or an effort."""
