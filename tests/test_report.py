@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,26 @@ def test_the_command_writes_into_the_run_unless_told(runs: Path, result: Path, t
     files = json.loads(done.out)["files"]
     assert str(tmp_path / "there" / "report.html") in files
     assert all(Path(path).exists() for path in files)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda data: data["teams"]["uniform"]["metrics"].pop("ecosystem_value"),
+        lambda data: data["teams"]["uniform"]["metrics"]["trust"].pop("episodes"),
+        lambda data: data["teams"]["uniform"]["metrics"]["trust"]["episodes"].pop(),
+        lambda data: data["teams"]["uniform"]["lever_use"]["it"].pop("edge"),
+        lambda data: data["teams"]["uniform"].update(lever_use=3),
+        lambda data: data.update(seeds=[]),
+        lambda data: data.update(scenario="small-v1"),
+    ],
+)
+def test_a_damaged_result_is_one_line(harm: Callable[[Any], object], result: Path, tmp_path: Path) -> None:
+    data = json.loads(result.read_text())
+    harm(data)
+    path = tmp_path / "damaged.json"
+    path.write_text(json.dumps(data))
+    assert "must hold measures and lever use of this version" in refused("report", str(path), "--episodes", "2")
 
 
 def test_what_cannot_be_reported_is_one_line(runs: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from spiral_env.evaluation import compare
 from spiral_env.evaluation.report import FORMAT, as_result
 from spiral_env.files import parse_json, parse_toml, read_file
 from spiral_env.policy import Policy
-from spiral_env.roles import ROLES
+from spiral_env.roles import LEVERS, ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.training.reports.course import Course, course_of
 from spiral_env.training.reports.figures import CURVES, Curve
@@ -233,6 +233,7 @@ def _of_result(path: Path, episodes: int, told: Callable[[float], None]) -> Mate
     notes = [f"{name} failed: {team.get('failed')}" for name, team in teams.items() if name not in played]
     if not played:
         raise ValueError(f"{what} has no team that played to the end")
+    _check_stored(what, result, list(played))
     courses: dict[str, Course] = {}
     world = _stored_world(result)
     for number, name in enumerate(list(played)[:_MOST_COURSES], 1):
@@ -245,6 +246,25 @@ def _of_result(path: Path, episodes: int, told: Callable[[float], None]) -> Mate
     if world is None:
         notes.append("months are left out: the world of the result is not one of this version")
     return Material(f"Report on {path.name}", result, played, courses=courses, notes=notes)
+
+
+def _check_stored(what: str, result: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse a result without the numbers that a report tells."""
+    try:
+        about, count = result["scenario"], len(result["seeds"])
+        whole = count > 0 and isinstance(about["id"], str) and isinstance(about["hash"], str)
+        for name in names:
+            measures, use = result["teams"][name]["metrics"], result["teams"][name]["lever_use"]
+            whole &= set(CURVES) | {"realised_loss"} <= measures.keys()
+            for row in measures.values():
+                whole &= np.asarray(row["episodes"], dtype=np.float64).shape == (count,)
+            for role in ROLES:
+                shares = [use[role][lever.name] for lever in LEVERS[role]]
+                whole &= np.asarray(shares, dtype=np.float64).shape == (len(shares), 3)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{what} must hold measures and lever use of this version for every episode, and does not")
 
 
 def _stored_world(result: Mapping[str, Any]) -> Scenario | None:
