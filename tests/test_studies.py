@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ import torch
 from spiral_env.agents.forecaster import RETURN_SCALE, history, inputs, load_forecaster, train_forecaster
 from spiral_env.agents.portfolio import LstmPortfolio, mean_variance_weights
 from spiral_env.evaluation import run_episodes
+from spiral_env.files import as_json_text
 from spiral_env.policy import Policy, StatusQuo
 from spiral_env.roles import FEATURES, ROLES
 from spiral_env.scenarios import load_scenario
 from tests.benchmarks.markets import forecasts, sharpe, true_excess
-from tests.benchmarks.studies import PARTS, Studies
+from tests.benchmarks.studies import PARTS, Studies, conclude
 from tests.benchmarks.watched import watched
 
 AVERAGE: dict[str, Policy] = {role: StatusQuo(role) for role in ROLES}
@@ -100,8 +102,8 @@ def test_portfolios_do_not_depend_on_how_many_play_side_by_side() -> None:
 
 
 def test_no_forecast_beats_the_true_expected_return() -> None:
-    world = load_scenario("small-v1")
-    rows = forecasts(world, 24, fitted=32)
+    world = load_scenario("small-v1").model_copy(update={"max_cycles": 24})
+    rows = forecasts(world, 40, fitted=32)
     best = rows["true expected own return"]["with the own part"].mean
     for name in ("LSTM", "linear regression", "signal"):
         assert rows[name]["with the own part"].mean < best
@@ -125,9 +127,13 @@ def test_the_true_expected_return_is_the_mean_of_what_comes() -> None:
 def test_every_part_of_the_studies_gives_a_table(tmp_path: Path) -> None:
     world = load_scenario("small-v1").model_copy(update={"max_cycles": 3})
     studies = Studies(world, 3, 2, tmp_path, 3_000)
+    stored = {}
     for name in ("patching", "portfolio"):
         figures = PARTS[name].measure(studies)
+        stored[name] = {"figures": json.loads(as_json_text(figures))}
         head, rows = PARTS[name].rows(figures)
         assert all(len(row) == len(head) for row in rows)
         assert {row[0] for row in rows} == figures["rows"].keys()
-    assert figures["rows"]["equal weight"]["turnover"] >= 0.0
+    sentences, text = conclude(stored)
+    assert len(sentences) == 2
+    assert f"LSTM {figures['rows']['LSTM']['Sharpe ratio'].mean:.2f}, equal weight" in text

@@ -168,6 +168,53 @@ PARTS: dict[str, Part] = {
 }
 
 
+def conclude(stored: Mapping[str, Any]) -> tuple[list[str], str]:
+    """What the stored parts say, a sentence each."""
+    said = []
+    for name, where in {"patching": "As it is", "patching_public": "Where EPSS is public knowledge"}.items():
+        if name in stored:
+            said.append(f"{where}, " + _about_patching(stored[name]["figures"]["rows"]))
+    if "portfolio" in stored:
+        said.append(_about_portfolios(stored["portfolio"]["figures"]["rows"]))
+    if "forecasts" in stored:
+        said.append(_about_forecasts(stored["forecasts"]["figures"]["rows"]))
+    if "known" in stored:
+        rows = stored["known"]["figures"]["rows"]
+        reached = [f"{x.partition(':')[0]} {rows[x]['share, %']:.1f} %" for x in rows if x.endswith(": trained")]
+        said.append(f"Trained policies go this far from the worst constant decision to the best: {', '.join(reached)}.")
+    return said, "\n".join(f"* {line}" for line in said) + "\n"
+
+
+def _about_patching(rows: Mapping[str, Any]) -> str:
+    loss = {name: x["expected loss"][0] for name, x in rows.items()}
+    total = {name: x["total"][0] for name, x in rows.items()}
+    cheapest, safest = min(total, key=lambda x: total[x]), min(loss, key=lambda x: loss[x])
+    return (
+        f"expected loss is {loss['cvss_first']:.1f} k$ a month with CVSS first, {loss['epss_first']:.1f} with EPSS, "
+        f"{loss['hybrid_risk']:.1f} with the hybrid score; least with {safest} ({loss[safest]:.1f}). Loss and "
+        f"security together cost least with {cheapest} ({total[cheapest]:.0f} against {total['cvss_first']:.0f} of "
+        f"CVSS first), which leaves {rows[cheapest]['open after 90 days, %'][0]:.0f} % open after 90 days."
+    )
+
+
+def _about_portfolios(rows: Mapping[str, Any]) -> str:
+    ratio = {name: x["Sharpe ratio"][0] for name, x in rows.items()}
+    gain, low, high = rows["LSTM"]["against equal weight"]
+    return (
+        f"Sharpe ratio after costs: LSTM {ratio['LSTM']:.2f}, equal weight {ratio['equal weight']:.2f}, market "
+        f"{ratio['market']:.2f}; knowing regime and expected returns {ratio['true expected returns']:.2f}. The LSTM "
+        f"gains {gain:.2f} [{low:.2f}, {high:.2f}] on equal weight."
+    )
+
+
+def _about_forecasts(rows: Mapping[str, Any]) -> str:
+    own = {name: x["with the own part"] for name, x in rows.items()}
+    return (
+        f"Correlation with the own part of next month's return: LSTM {own['LSTM'][0]:.3f}, the signal alone "
+        f"{own['signal'][0]:.3f}; no forecast can pass {own['true expected own return'][0]:.3f}."
+    )
+
+
 def main() -> None:
     """Train what is missing, measure and write the parts."""
     parser = arguments(__doc__, "studies")
@@ -183,7 +230,7 @@ def main() -> None:
     except ValueError as error:
         parser.error(str(error))
     command = command_line("python -m tests.benchmarks.studies", sys.argv[1:])
-    report = Report(PARTS, "studies", options.out, command, f"{world.id} {world.hash}")
+    report = Report(PARTS, "studies", options.out, command, f"{world.id} {world.hash}", conclude)
     for section in report.write(studies, options.only):
         print(section, flush=True)
 
