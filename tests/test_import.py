@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,12 @@ from hypothesis import strategies as st
 import spiral_env
 from spiral_env.data import Imported, Input, import_files, input_of
 from spiral_env.data.identity import cwe_numbers, file_path, package_of, vulnerability_ids, web_address
+from spiral_env.data.report import as_csv
 from spiral_env.data.services_table import OwnService, without_loops
 from spiral_env.data.severity import of_number, of_vector, of_word
+from spiral_env.scenarios import Scenario
 from spiral_env.simulator.engine import Engine
+from tests.data_files.odd_inputs import ODD
 from tests.data_files.shapes import bom, disclosure, epss, kev, packed, result, run, sarif, zap
 
 REAL = Path(__file__).resolve().parent / "data_files" / "real"
@@ -126,7 +131,7 @@ def test_the_world_opens_with_the_findings_by_name(imported: Imported, world: Pa
 def test_an_imported_world_is_played_evaluated_and_learned_in(world: Path, tmp_path: Path) -> None:
     place = ("--scenario", str(world))
     assert spiral("rollout", *place).code == 0
-    told = spiral("evaluate", *place, "--compare", "status_quo,scripted", "--episodes", "2", "--json")
+    told = spiral("evaluate", *place, "--compare", "status_quo", "--episodes", "1", "--json")
     assert json.loads(told.out)["scenario"]["hash"] == spiral_env.load_scenario(world).hash
     folder = str(tmp_path / "run")
     trained = spiral("train", *place, "--algo", "es", "--timesteps", "1", "--set", "num_envs=2", "--out", folder)
@@ -297,7 +302,7 @@ GOOD = (
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.sampled_from(GOOD), st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=3)), max_size=4))
 def test_a_damaged_file_is_read_or_refused_in_a_line(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, harms: list[tuple[int, bytes]]
@@ -313,6 +318,40 @@ def test_a_damaged_file_is_read_or_refused_in_a_line(
         line = str(error)
     else:
         line = ""
+    assert line.isprintable()
+
+
+ODDITIES = (
+    *(None, True, -1, 0, 1e308, "", "x" * 3000, [], {}, [[]], {"text": 5}, [None, {}], 10**15),
+    *("CVSS:3.1/AV:N", "pkg:" + "/" * 50, 'a"\\ = [', "file:///..%2f..", "http://[::1", "\u202e\x00\x1b[2J"),
+)
+"""What stands in a report where a tool would write something else."""
+
+
+def mutated(value: Any, rng: random.Random, chance: float) -> Any:
+    if rng.random() < chance:
+        return rng.choice(ODDITIES)
+    if isinstance(value, dict):
+        return {key: mutated(x, rng, chance) for key, x in value.items() if rng.random() > chance / 2}
+    return [mutated(x, rng, chance) for x in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_report_with_odd_values_makes_a_world_that_can_be_written_or_a_line(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    every = [content for case in ODD for content in case.files.values() if content.startswith(b"{")]
+    inputs = [Input(str(tmp_path / str(k))) for k in range(3)]
+    for one in inputs:
+        changed = mutated(json.loads(rng.choice(every)), rng, rng.choice((0.02, 0.1)))
+        Path(one.path).write_text(json.dumps(changed))
+    try:
+        found = import_files(inputs, "own-v1")
+    except ValueError as error:
+        line = str(error)
+    else:
+        line = ""
+        assert Scenario(**tomllib.loads(found.scenario.to_toml())) == found.scenario
+        assert as_csv(found).count("\n") == 1 + len(found.ranked) + len(found.dropped)
     assert line.isprintable()
 
 

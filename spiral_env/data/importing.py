@@ -134,8 +134,9 @@ def import_files(
     of_findings = [x for x in files if x.form not in ("KEV", "EPSS")]
     for report in of_findings:
         reasons += report.dropped
+    reasons["matches no service"] += context.lost
     reads = sum(x.read for x in of_findings)
-    return Imported(scenario, files, ranked, min(most, len(ranked)), context.dropped, reasons, reads, notes)
+    return Imported(scenario, files, ranked, min(most, len(ranked)), context.dropped, +reasons, reads, notes)
 
 
 def _demand_readers() -> None:
@@ -269,7 +270,6 @@ def _assumptions(ranked: Sequence[Ranked], most: int, context: Context) -> list[
     scored = sum(x.entry.epss is None for x in ranked)
     unsaid = sum(x.entry.patch is None for x in ranked)
     told = [
-        (context.lost, "matched no service and were left out"),
         (graded, "without any severity were taken for medium, CVSS 5.5"),
         (scored, "without an EPSS: every episode draws it as of a vulnerability of that severity"),
         (unsaid, "of which no file says whether there is a fix: drawn likewise"),

@@ -41,7 +41,9 @@ class Ranked(NamedTuple):
     score: float
 
 
-def rank(world: Scenario, found: Sequence[Merged], exploited: set[str] | None, scores: dict[str, float] | None):
+def rank(
+    world: Scenario, found: Sequence[Merged], exploited: set[str] | None, scores: dict[str, float] | None
+) -> list[Ranked]:
     """All of what was found, most urgent first.
 
     The score is (1 - w) CVSS/10 + w rank(EPSS x revenue at risk) at full triage and the opening's knowledge. A finding
@@ -52,9 +54,6 @@ def rank(world: Scenario, found: Sequence[Merged], exploited: set[str] | None, s
         found: one entry for each thing to mend.
         exploited: identifiers of the catalogue, None if none was given.
         scores: identifier -> EPSS, None if none were given.
-
-    Returns:
-        A list of ``Ranked``.
     """
     at_risk = _revenue_at_risk(world)
     out = [_ranked(world, at_risk, merged, exploited or set(), scores or {}) for merged in found]

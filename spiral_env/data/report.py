@@ -20,10 +20,9 @@ _URGENT = 10
 def as_tables(found: Imported) -> list[Table | str]:
     """What the command prints."""
     open_, extra = len(found.ranked), sum(len(x.merged.parts) - 1 for x in found.ranked)
-    dropped = sum(found.reasons.values())
-    lost = found.read - dropped - open_ - extra
-    counts = f"{open_:,} are open, {extra:,} were merged into them, {dropped + lost:,} left out"
-    line = f"{found.read:,} findings read: {counts}."
+    left = ", ".join(f"{count:,} {reason}" for reason, count in found.reasons.most_common())
+    counts = f"{open_:,} are open, {extra:,} were merged into them, {sum(found.reasons.values()):,} left out"
+    line = f"{found.read:,} findings read: {counts}{f' ({left})' if left else ''}."
     return [_files(found), _services(found), _urgent(found), line, "\n".join(f"* {x}" for x in found.notes)]
 
 

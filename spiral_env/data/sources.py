@@ -17,7 +17,7 @@ __all__ = ["MAX_BYTES", "Bounded", "named", "opened"]
 
 MAX_BYTES = 2**28
 """Bytes of one file, and of what it unpacks to."""
-MAX_QUIET = 2**24
+MAX_QUIET = 2**22
 """Bytes without a quotation mark or a line end: a text, which holds neither, is no longer than this."""
 _CHUNK = 2**16
 _WIDTH = 120
