@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +60,14 @@ html_theme_options: dict[str, Any] = {
     "show_toc_level": 2,
 }
 html_sidebars = {name: [] for name in ("index", "quickstart", "concepts")}
+
+
+# A notebook's kernel warns that it speaks over a local port.
+_KERNEL = Path(tempfile.mkdtemp(prefix="spiral_env-docs-"))
+atexit.register(shutil.rmtree, _KERNEL, ignore_errors=True)
+(_KERNEL / "profile_default").mkdir()
+(_KERNEL / "profile_default" / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 40\n")
+os.environ["IPYTHONDIR"] = str(_KERNEL)
 
 
 def setup(app: Any) -> None:

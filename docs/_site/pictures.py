@@ -39,6 +39,8 @@ def draw(docs: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         for command in COMMANDS:
             words = [sys.executable, "-m", "spiral_env", *shlex.split(command)]
-            subprocess.run(words, cwd=place, check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run(words, cwd=place, check=False, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise RuntimeError(f"spiral {command} ended with {done.returncode}: {done.stderr[-1000:]}")
         for found, name in FILES.items():
             shutil.copyfile(Path(place) / found, folder / name)
