@@ -84,6 +84,20 @@ def test_interplay_is_what_a_pair_is_worth_beyond_the_parts(claims: Claims, worl
     assert found["more"].mean == pytest.approx(worth[0] - worth[1])
 
 
+def test_interplay_in_draws_is_that_of_each_drawn_world(claims: Claims, world: Scenario) -> None:
+    found = interplay.interplay(claims)["draws"]["scripted"]["commerce, finance"]
+    first, second = interplay.DOMAINS["commerce"], interplay.DOMAINS["finance"]
+    more = []
+    for values in drawn(world, 2):
+        both, without_first, without_second, neither = (
+            play(altered(world, {**values, **dict.fromkeys(off, 0.0)}), team("scripted"), 2).metrics[HEIGHT].mean()
+            for off in ((), first, second, first + second)
+        )
+        more.append((both - without_first) - (without_second - neither))
+    assert found["as claimed"][HEIGHT].mean == np.mean(np.array(more) > 0.0)
+    assert found["against it"][HEIGHT].mean == np.mean(np.array(more) < 0.0)
+
+
 def test_retrained_teams_are_trained_in_the_switched_world(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison is of teams each in the world it learned in; those that play on stand beside them."""
     asked = []

@@ -100,12 +100,18 @@ def _of_more(claim: Claim, report: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _of_draws(claim: Claim, report: Mapping[str, Any]) -> Iterator[Finding]:
     for who, found in _figures(report, "draws").get("teams", {}).items():
-        row = found["rows"].get(claim.switch, {"as claimed": {}})
-        for what in claim.expected:
-            if what in row["as claimed"]:
-                share, against = row["as claimed"][what][0], row["against it"][what][0]
-                seen = Verdict.HOLDS if share >= MOST else Verdict.CONTRADICTED if against >= MOST else Verdict.UNCLEAR
-                yield Finding("draws", who, what, seen, f"{share:.0%}")
+        if claim.switch in found["rows"]:
+            yield from _shares(who, found["rows"][claim.switch])
+    for who, pairs in _figures(report, "interplay").get("draws", {}).items():
+        for pair in claim.interplays:
+            yield from _shares(f"{who}: {pair}", pairs[pair])
+
+
+def _shares(who: str, row: Mapping[str, Any]) -> Iterator[Finding]:
+    for what, (share, *_) in row["as claimed"].items():
+        against = row["against it"][what][0]
+        seen = Verdict.HOLDS if share >= MOST else Verdict.CONTRADICTED if against >= MOST else Verdict.UNCLEAR
+        yield Finding("draws", who, what, seen, f"{share:.0%}")
 
 
 def _sign(interval: Sequence[float | None], sense: int) -> Verdict:

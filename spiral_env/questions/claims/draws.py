@@ -15,14 +15,14 @@ from spiral_env.questions.report import Row
 from spiral_env.questions.side_by_side import play_worlds
 from spiral_env.questions.teams import HEIGHT, VALUE, Team, altered, held, play, team
 
-__all__ = ["CARELESS", "alone", "alone_table", "draws", "draws_table"]
+__all__ = ["AT_ONCE", "CARELESS", "alone", "alone_table", "draws", "draws_table"]
 
 CARELESS = {
     "it": dict.fromkeys(("edge", "core", "internal", "scanning", "threat_intel"), 0.0),
     "business": dict.fromkeys(("modules", "privacy_tech", "verification"), 0.0),
 }
 """Levers that a careless platform leaves at nothing."""
-_AT_ONCE = 8
+AT_ONCE = 8
 """Drawn worlds that are looked at together, each with all its switches."""
 
 
@@ -42,8 +42,8 @@ def draws(claims: Claims) -> dict[str, Any]:
 def _in_draws(claims: Claims, values: list[dict[str, Any]], players: Team) -> dict[str, Any]:
     offs = {name: named(name)[0].params for name in claimed()}
     found: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(values), _AT_ONCE):
-        part = values[start : start + _AT_ONCE]
+    for start in range(0, len(values), AT_ONCE):
+        part = values[start : start + AT_ONCE]
         worlds = [altered(claims.world, {**x, **off}) for x in part for off in ({}, *offs.values())]
         metrics = play_worlds(worlds, players, claims.draw_episodes).metrics
         # [drawn worlds, switches, the first without]
