@@ -12,7 +12,7 @@ import pytest
 from spiral_env.agents import load_policy
 from spiral_env.agents.partners import POPULATIONS, background_teams
 from spiral_env.evaluation import find_reference, run_episodes, splits
-from spiral_env.evaluation.splits import KINDS, UNSEEN, Cell, Generalisation, Judge, cells_of
+from spiral_env.evaluation.splits import ITSELF, KINDS, UNSEEN, Cell, Generalisation, Judge, cells_of
 from spiral_env.policy import StatusQuo
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import load_scenario
@@ -34,7 +34,9 @@ def test_every_unseen_world_meets_every_background_team_in_every_role() -> None:
     assert len({cell.name for cell in cells}) == len(cells)
     assert {cell.world.id for cell in cells if cell.kind == "held_out"} == {*UNSEEN}
     assert "baseline-v1" not in UNSEEN
-    (alone, *_) = cells_of("baseline-v1", [ROLES], background)
+    alone, *unseen = cells_of("baseline-v1", [ROLES], background)
+    assert {cell.partner_kind for cell in (alone, *unseen)} == {ITSELF}
+    assert len(unseen) == len(UNSEEN)
     assert alone.name == "it+business+finance+sme in baseline-v1 (train seeds) with itself"
 
 
@@ -101,8 +103,11 @@ def test_a_gap_is_what_is_lost_from_seen_to_held_out() -> None:
     quadrants = found.quadrants()
     assert quadrants["seen worlds, held-out partners"]["mean"] == pytest.approx(0.6, abs=0.05)
     assert quadrants["seen worlds, held-out partners"]["episodes"] == 40
-    # Where nobody but itself was met there is no gap to tell.
-    assert list(_generalisation(seen__seen=1.0, held_out__seen=0.5).gaps()) == ["worlds"]
+    # A whole team is held against itself alone, not against single roles beside others.
+    whole = _generalisation(seen__seen=1.0, held_out__seen=1.0, seen__itself=3.0, held_out__itself=2.0)
+    assert list(whole.gaps()) == ["worlds", "worlds, with itself"]
+    assert whole.gaps()["worlds"].high < 0.2 < whole.gaps()["worlds, with itself"].low
+    assert "held-out worlds, itself" in whole.quadrants()
 
 
 def test_the_command_tells_quadrants_and_gaps_and_a_failed_team(

@@ -22,9 +22,11 @@ from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.scenarios.references import MEASURE, Reference
 
-__all__ = ["KINDS", "UNSEEN", "Cell", "Generalisation", "Judge", "cells_of"]
+__all__ = ["ITSELF", "KINDS", "UNSEEN", "Cell", "Generalisation", "Judge", "cells_of"]
 
 KINDS = ("seen", "held_out")
+ITSELF = "itself"
+"""Kind of partners of a whole team: nobody else plays."""
 UNSEEN = (
     *("procedural-v1", "log4shell-v1", "credit-crunch-v1", "fragmented-v1", "greenwash-boom-v1"),
     *("sme-boom-v1", "strict-privacy-v1"),
@@ -42,7 +44,7 @@ class Cell:
         world: of the episodes.
         kind: of the world, one of ``KINDS``.
         partners: role -> name of its policy, of the background team.
-        partner_kind: of it, one of ``KINDS``.
+        partner_kind: of it, one of ``KINDS`` or ``ITSELF``.
         focal: roles that who is judged plays.
     """
 
@@ -87,12 +89,13 @@ class Generalisation:
         """Kind of world x kind of partners -> number of cells, mean and interquartile mean with intervals."""
         found = {}
         for kind in KINDS:
-            for partner_kind in KINDS:
+            for partner_kind in (*KINDS, ITSELF):
                 strata = self.strata(kind, partner_kind)
                 if not strata:
                     continue
                 mean, middle = (stratified_bootstrap(f, strata) for f in (mean_of_strata, pooled_iqm))
-                found[f"{kind} worlds, {partner_kind} partners".replace("_", "-")] = {
+                with_whom = ITSELF if partner_kind == ITSELF else f"{partner_kind} partners"
+                found[f"{kind} worlds, {with_whom}".replace("_", "-")] = {
                     "cells": len(strata),
                     "episodes": sum(map(len, strata)),
                     **{"mean": mean.mean, "interval95": list(mean[1:])},
@@ -102,10 +105,8 @@ class Generalisation:
 
     def gaps(self) -> dict[str, Interval]:
         """What is lost from seen to held-out: mean of cells, with the interval of a bootstrap within cells."""
-        start = self.strata("seen", "seen")
-        pairs = {"worlds": ("held_out", "seen"), "partners": ("seen", "held_out"), "both": ("held_out", "held_out")}
-        found = {name: self.strata(*kinds) for name, kinds in pairs.items()}
-        return {name: stratified_bootstrap(_gap, start, strata) for name, strata in found.items() if start and strata}
+        found = {name: [self.strata(*kinds) for kinds in pair] for name, pair in _GAPS.items()}
+        return {name: stratified_bootstrap(_gap, *pair) for name, pair in found.items() if all(pair)}
 
     def as_result(self) -> dict[str, Any]:
         """As JSON."""
@@ -117,6 +118,15 @@ class Generalisation:
         ]
         gaps = {name: {"mean": x.mean, "interval95": list(x[1:])} for name, x in self.gaps().items()}
         return {"quadrants": self.quadrants(), "gaps": gaps, "cells": rows}
+
+
+_GAPS = {
+    "worlds": (("seen", "seen"), ("held_out", "seen")),
+    "partners": (("seen", "seen"), ("seen", "held_out")),
+    "both": (("seen", "seen"), ("held_out", "held_out")),
+    "worlds, with itself": (("seen", ITSELF), ("held_out", ITSELF)),
+}
+"""Gap -> kinds of worlds and partners between which it is."""
 
 
 def _gap(seen: list[np.ndarray], held_out: list[np.ndarray]) -> float:
@@ -139,13 +149,13 @@ def cells_of(
     """
     seen = load_scenario(scenario)
     worlds = [(seen, "seen"), *((load_scenario(x), "held_out") for x in (UNSEEN if unseen is None else unseen))]
-    alone: Mapping[str, Sequence[Mapping[str, str]]] = {"seen": [{}], "held_out": []}
+    alone: Mapping[str, Sequence[Mapping[str, str]]] = {ITSELF: [{}]}
     return [
         Cell(world, kind, team, partner_kind, roles)
         for roles in focal
         for world, kind in worlds
-        for partner_kind in KINDS
-        for team in (alone if len(roles) == len(ROLES) else background)[partner_kind]
+        for partner_kind, teams in (alone if len(roles) == len(ROLES) else background).items()
+        for team in teams
     ]
 
 
