@@ -23,7 +23,7 @@ from spiral_env.evaluation.aggregates import (
 )
 from spiral_env.evaluation.leaderboard import HELD_OUT, Board, Settings, boards_of, play_boards, read_settings
 from spiral_env.evaluation.leaderboard_statistics import bootstrapped, improvement, mean, middle
-from spiral_env.evaluation.leaderboard_table import _digits, ranked, share_of_bound
+from spiral_env.evaluation.leaderboard_table import _number, ranked, share_of_bound
 from spiral_env.policy import Policy
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import load_scenario
@@ -273,7 +273,8 @@ def test_what_is_no_leaderboard_is_not_played_again(tmp_path: Path) -> None:
 
 
 def test_digits_are_few_and_nothing_is_below_zero_that_is_zero() -> None:
-    assert [_digits(x) for x in (-0.001, 0.126, -1.0, 1234.5)] == ["0.00", "0.13", "-1.00", "1,234"]
+    assert [_number(x, 2) for x in (-0.001, 0.126, -1.0)] == ["0.00", "0.13", "-1.00"]
+    assert [_number(x, 0) for x in (-0.3, 1234.5)] == ["0", "1,234"]
 
 
 def test_the_best_known_team_is_held_against_a_planner_on_its_episodes(tmp_path: Path) -> None:

@@ -202,6 +202,8 @@ def _bound(
 
 
 def _writable(out: Path) -> None:
+    """Find out before anything is played that the result cannot be drawn or written."""
+    import spiral_env.evaluation.leaderboard_figure  # noqa: F401
     from spiral_env.files import check_writable
 
     out.mkdir(parents=True, exist_ok=True)

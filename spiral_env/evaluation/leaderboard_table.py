@@ -55,8 +55,9 @@ def ranked(
         samples = {name: x.strata for name, x in outcomes.items() if not x.failure}
         failed = {**unplayed, **{name: x.failure for name, x in outcomes.items() if x.failure}}
         values = {name: float(np.mean(x.values)) for name, x in outcomes.items() if x.values}
+        groups = [(0, part) for part in board.parts]
         about = {**board.described, "normalised": not notes, "notes": notes, "ends": _ends(board)}
-        tables.append({**about, "rows": _rows(samples, failed, [(0, part) for part in board.parts], values)})
+        tables.append({**about, "rows": _rows(samples, failed, groups, values, 0 if notes else _DIGITS)})
     whole = _overall(boards, found, unplayed, [x["name"] for x in tables if x["normalised"]])
     return [whole, *tables] if whole else tables
 
@@ -93,6 +94,7 @@ def _rows(
     failed: Mapping[str, str],
     groups: Groups,
     values: Mapping[str, float],
+    places: int = _DIGITS,
 ) -> list[dict[str, Any]]:
     """From the best to the worst, then those that failed, in the order of their names."""
     order = sorted(samples, key=lambda name: (-float(middle(samples[name], groups)), name))
@@ -106,7 +108,7 @@ def _rows(
         row = {"rank": rank, "entry": name, "value": values.get(name)}
         row |= {name: _told(bootstrapped(f, strata, groups=groups)) for name, f in (("iqm", middle), ("mean", mean))}
         row["better_than_next"] = None if better is None else _told(better)
-        rows.append({**row, "printed": _printed(row)})
+        rows.append({**row, "printed": _printed(row, places)})
     return [*rows, *({"rank": None, "entry": name, "failed": line} for name, line in sorted(failed.items()))]
 
 
@@ -114,18 +116,18 @@ def _told(x: Interval) -> dict[str, Any]:
     return {"mean": x.mean, "interval95": [x.low, x.high]}
 
 
-def _printed(row: Mapping[str, Any]) -> list[str]:
+def _printed(row: Mapping[str, Any], places: int) -> list[str]:
     """Cells of a row as they are printed: rank, entry, score and mean with intervals, improvement over the next."""
     cells = [str(row["rank"]), one_line(row["entry"], 40)]
-    for key in ("iqm", "mean", "better_than_next"):
+    for key, digits in (("iqm", places), ("mean", places), ("better_than_next", _DIGITS)):
         x = row[key]
-        cells += ["", ""] if x is None else [_digits(x["mean"]), f"[{', '.join(map(_digits, x['interval95']))}]"]
+        told = [] if x is None else [_number(v, digits) for v in (x["mean"], *x["interval95"])]
+        cells += [told[0], f"[{told[1]}, {told[2]}]"] if told else ["", ""]
     return cells
 
 
-def _digits(x: float) -> str:
-    """Two decimals, three digits and no more of what is large; nothing is minus zero."""
-    places = _DIGITS if abs(x) < 100.0 else 0
+def _number(x: float, places: int) -> str:
+    """Nothing is minus zero."""
     text = f"{x:,.{places}f}"
     return text.removeprefix("-") if not text.strip("-0.") else text
 
