@@ -15,6 +15,8 @@ COPIES: dict[str, str] = {
     "results/game.md": "generated/game.md",
     "results/gpu.md": "generated/gpu_results.md",
     "results/bench.md": "generated/bench.md",
+    "results/studies.md": "generated/studies.md",
+    "results/import_inputs.md": "generated/import_inputs.md",
     "agents/README.md": "generated/teams.md",
     "agents/baseline-v1-es/README.md": "generated/team_card.md",
     "train/README.md": "generated/recipes.md",
