@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from spiral_env.scenarios import Scenario
     from spiral_env.scenarios.references import Reference
 
+_RULES = ("scripted", "vigilant")
+"""Teams of rules among which the best known is looked for, beside the zoo."""
 _SECONDS = 60.0
 """That a candidate of one's own may take for a call."""
 
@@ -27,7 +29,7 @@ def reference(
     candidates: Annotated[
         list[str] | None,
         typer.Option(
-            help="Who may be the best known, by repeating the option.  [default: scripted and the whole zoo]",
+            help="Who may be the best known, by repeating the option.  [default: scripted, vigilant, the whole zoo]",
             show_default=False,
         ),
     ] = None,
@@ -50,7 +52,9 @@ def reference(
     check_writable(out)
     count = TEST_EPISODES if episodes is None else episodes
     notes: list[str] = []
-    teams = {spec: _team(spec) for spec in candidates} if candidates else {"scripted": _team("scripted"), **_zoo(notes)}
+    teams = {spec: _team(spec) for spec in candidates or _RULES}
+    if not candidates:
+        teams |= _zoo(notes)
     found: dict[str, Reference] = {}
     table = Table(("scenario", "hash", "0: average firm", "1: best known", "who"), title=f"{count} held-out episodes")
     for name in scenarios or scenario_ids():
