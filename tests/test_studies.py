@@ -101,6 +101,7 @@ def test_portfolios_do_not_depend_on_how_many_play_side_by_side() -> None:
     np.testing.assert_array_equal(whole["ecosystem_value"], parts["ecosystem_value"])
 
 
+@pytest.mark.slow
 def test_no_forecast_beats_the_true_expected_return() -> None:
     world = load_scenario("small-v1").model_copy(update={"max_cycles": 24})
     rows = forecasts(world, 40, fitted=32)
@@ -124,6 +125,7 @@ def test_the_true_expected_return_is_the_mean_of_what_comes() -> None:
     assert (np.abs(error) < 4.0 * (came - told).std(0) / np.sqrt(len(told))).all()
 
 
+@pytest.mark.slow
 def test_every_part_of_the_studies_gives_a_table(tmp_path: Path) -> None:
     world = load_scenario("small-v1").model_copy(update={"max_cycles": 3})
     studies = Studies(world, 3, 2, tmp_path, 3_000)
