@@ -125,6 +125,7 @@ def test_the_command_tells_quadrants_and_gaps_and_a_failed_team(
         f"{x} worlds, {y} partners" for x in ("seen", "held-out") for y in ("seen", "held-out")
     }
     assert team["gaps"].keys() == {"worlds", "partners", "both"}
+    assert "team 1: it scripted\n" in ended.out
     assert all(name in ended.out for name in (*team["quadrants"], *team["gaps"]))
     assert spiral("reproduce", "split.json").out.startswith("reproduced: ")
     ended = spiral(*words, "--it", "bad.py:Bad")

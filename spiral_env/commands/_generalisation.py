@@ -62,7 +62,9 @@ def as_text(data: Mapping[str, Any]) -> str:
     rows = Table(("worlds, partners", "team", "cells", "mean", "95 % interval", "IQM", "interval"))
     gaps = Table(("lost from seen to held-out", "team", "mean", "95 % interval"))
     for number, (name, x) in enumerate(data["teams"].items(), 1):
-        first.append(f"team {number}: {name}" + (f" FAILED: {x['failed']}" if "failed" in x else ""))
+        played = {role: spec for role, spec in asked["teams"][name].items() if spec != "status_quo"}
+        who = name if set(played.values()) <= {name} else ", ".join(f"{role} {spec}" for role, spec in played.items())
+        first.append(f"team {number}: {who}" + (f" FAILED: {x['failed']}" if "failed" in x else ""))
         for quadrant, found in x.get("quadrants", {}).items():
             cells = (quadrant, number, found["cells"])
             rows.add_row(
