@@ -207,6 +207,7 @@ def test_the_command_writes_figures_conclusions_and_a_page(world: Scenario, tmp_
     file = tmp_path / "world.toml"
     file.write_text(world.to_toml())
     arguments = ["--scenario", str(file), "--episodes", "2", "--trained", "uniform", "--out", str(tmp_path)]
+    arguments += ["--draws", "2", "--draw-episodes", "2"]
     for part in ("alone", "interplay"):
         assert spiral("claims", *arguments, "--only", part).code == 0
     ended = spiral("claims", *arguments, "--only", "marginal", "--json")
