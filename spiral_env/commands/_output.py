@@ -8,13 +8,19 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from spiral_env.files import as_json_text
 from spiral_env.text import Table, folded, one_line
 
 __all__ = ["as_json_text", "chosen", "emit", "wrapped"]
 
 _COLUMNS = 80
 """What sentences are wrapped to."""
+
+
+def as_json_text(data: Any) -> str:
+    """What a file of ``data`` holds."""
+    from spiral_env.files import as_json_text as text  # help waits for no more than it needs
+
+    return text(data)
 
 
 def emit(as_json: bool, data: Any, *shown: Table | str) -> None:

@@ -83,8 +83,8 @@ def leaderboard(
     asked = read_settings(settings)
     entries = _entries(asked, entry or [])
     planned = _planned(planner)
-    _writable(out)
     with spread_over(engine, ray_address) as spread:
+        _writable(out)
         result = _played(asked, entries, _How(cells, fresh, time_limit, spread), planned)
     _write(result, out)
     emit(as_json, result, *_shown(result), f"written: {out}/leaderboard.json, .md and .png")

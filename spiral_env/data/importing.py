@@ -148,7 +148,7 @@ def _demand_readers() -> None:
 def _own_services(path: str | Path | None) -> list[OwnService] | None:
     if path is None:
         return None
-    with opened(path, 2**22) as stream:
+    with opened(path, 2**22, "services table") as stream:
         return services_table.read(stream)
 
 

@@ -47,21 +47,21 @@ def named(path: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], limit: int = MAX_BYTES) -> Iterator[Bounded]:
-    """The content of a file as UTF-8 without a mark, at most ``limit`` bytes of it, whatever it is packed in.
+def opened(path: str | os.PathLike[str], limit: int = MAX_BYTES, what: str = "file") -> Iterator[Bounded]:
+    """The content of a file as UTF-8 without a mark, at most ``limit`` bytes of it, whatever ``what`` is packed in.
 
     Raises:
         ValueError: it cannot be read, is no plain file, is too large or damaged; one line that names it.
     """
     try:
-        with open_plain(path, limit, "file") as file:
+        with open_plain(path, limit, what) as file:
             yield Bounded(_unpacked(file), limit)
     except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise ValueError(f"file {named(path)} is damaged: it cannot be unpacked to its end") from None
+        raise ValueError(f"{what} {named(path)} is damaged: it cannot be unpacked to its end") from None
     except OSError as error:
-        raise ValueError(f"file {named(path)} cannot be read: {error.strerror or error}") from None
+        raise ValueError(f"{what} {named(path)} cannot be read: {error.strerror or error}") from None
     except SourceError as error:
-        raise ValueError(f"file {named(path)} {error}") from None
+        raise ValueError(f"{what} {named(path)} {error}") from None
 
 
 class SourceError(Exception):
