@@ -17,6 +17,7 @@ from spiral_env.agents import load_policy, team_of
 from spiral_env.commands import app
 from spiral_env.commands._errors import exit_code
 from spiral_env.commands._teams import team_words
+from spiral_env.commands.game import _selfish
 from spiral_env.evaluation import game, game_search, run_episodes
 from spiral_env.evaluation.game_measures import (
     added,
@@ -289,6 +290,20 @@ def test_a_game_is_told_in_the_shape_of_an_evaluation(
     assert max(len(line) for line in shown.splitlines()) <= 80
     for words in ("Gap to a best response", "price of anarchy", "Shapley", "Gini", "rogue", "constant share"):
         assert words in shown
+
+
+def test_selfishness_is_the_zoos_where_it_was_trained_in_this_world() -> None:
+    from spiral_env.agents.zoo import read_card, zoo_names
+
+    selfish = [x for x in map(read_card, zoo_names()) if x.reward_mode == "selfish"]
+    for card in selfish:
+        world = load_scenario(card.scenario)
+        found = _selfish(world, None, 1.0)
+        assert (found is not None and found[0].startswith("zoo:")) == (world.hash == card.scenario_hash)
+    assert _selfish(WORLD, None, 1.0) is None
+    named = _selfish(WORLD, "scripted", 1.0)
+    assert named is not None
+    assert named[0] == "scripted"
 
 
 def test_parts_of_a_game_are_asked_for_by_name(capsys: pytest.CaptureFixture[str]) -> None:

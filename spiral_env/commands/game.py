@@ -44,7 +44,9 @@ def game(
     ] = None,
     selfish: Annotated[
         str | None,
-        typer.Option(help="Selfish team.  [default: where best responses lead to from the team]"),
+        typer.Option(
+            help="Selfish team.  [default: the zoo's of this world, else where best responses lead to from the team]"
+        ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of best responses, every role once in each.")] = 2,
     budget: Annotated[int, typer.Option(min=1, help="Episodes of each search.")] = 3000,
@@ -74,14 +76,19 @@ def game(
         known=known,
         responders=known | _zoo(team),
         best=_best(world, best, team, time_limit),
-        selfish=None if selfish is None else (selfish, load_team(team_words(selfish), time_limit)),
+        selfish=_selfish(world, selfish, time_limit),
         rounds=rounds,
     )
     found, more, shown = _compared(world, teams, episodes, _TEAMS in chosen)
     with progress("game", max(1, sum(part.work(asked) for part in parts.values())), "episodes") as bar:
         measures = measure(asked, parts, bar.advance)
     options = {"scenario": scenario, "team": words["team"], "episodes": episodes, "seed": 0, "parts": chosen}
-    options |= {"best": asked.best[0], "selfish": selfish, "rounds": rounds, "budget": budget}
+    options |= {
+        "best": asked.best[0],
+        "selfish": asked.selfish and asked.selfish[0],
+        "rounds": rounds,
+        "budget": budget,
+    }
     data = as_result(found, "game", options, **more, measures=measures)
     if out is not None:
         write_atomically(out, as_json_text(data) + "\n")
@@ -111,6 +118,16 @@ def _best(world: Scenario, best: str | None, team: str, time_limit: float) -> tu
         reference, _ = find_reference(world)
         best = team if reference is None else reference.best
     return best, load_team(team_words(best), time_limit)
+
+
+def _selfish(world: Scenario, selfish: str | None, time_limit: float) -> tuple[str, Any] | None:
+    """Name and team of those that care for themselves; None where none is named and the zoo has none of this world."""
+    from spiral_env.agents.zoo import PREFIX, read_card, zoo_names
+
+    cards = [read_card(name) for name in zoo_names()] if selfish is None else []
+    trained = [x.name for x in cards if (x.reward_mode, x.scenario_hash) == ("selfish", world.hash)]
+    name = f"{PREFIX}{trained[0]}" if trained else selfish
+    return None if name is None else (name, load_team(team_words(name), time_limit))
 
 
 def _compared(
