@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ def in_pipe(words: Sequence[str], cwd: Path, **more: str) -> Shown:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
     return Shown(done.returncode, done.stdout)
 
@@ -67,16 +67,25 @@ def on_terminal(words: Sequence[str], cwd: Path, columns: int = 80, **more: str)
         words, cwd=cwd, env=_environment(more), stdin=terminal, stdout=terminal, stderr=terminal, close_fds=True
     )
     os.close(terminal)
-    written = b""
+    try:
+        written = b"".join(_pieces(reading))
+        return Shown(process.wait(timeout=60), written.decode(errors="replace"))
+    finally:
+        os.close(reading)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _pieces(reading: int) -> Iterator[bytes]:
+    """What is written until all have left the terminal."""
     while True:
         try:
             piece = os.read(reading, 65536)
         except OSError as error:  # A terminal that all have left reads as an error on Linux.
             if error.errno != errno.EIO:
                 raise
-            break
+            return
         if not piece:
-            break
-        written += piece
-    os.close(reading)
-    return Shown(process.wait(timeout=60), written.decode(errors="replace"))
+            return
+        yield piece

@@ -17,6 +17,8 @@ from tests.terminal import COLOUR, ESCAPE, Shown, in_pipe, on_terminal, spiral_w
 sys.path.insert(0, str(ROOT / "docs"))
 from _site import generated
 
+# A page is a user's first hour: many commands in a row.
+pytestmark = pytest.mark.timeout(1800)
 SET_UP = ("python3 -m venv", ".venv/bin/python -m pip", "python -m pip", "pip install", "source .venv", "make ", "nox ")
 """Lines that continuous integration runs as such, when it sets up, builds and tests."""
 SILENT = {"", "text", "yaml", "json", "html"}
