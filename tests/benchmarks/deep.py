@@ -139,23 +139,24 @@ PARTS: dict[str, Part] = {
 
 
 def draw(stored: Mapping[str, Any], path: Path) -> None:
-    """A dot and its interval over seeds for each algorithm, a panel for each part."""
+    """A dot and its interval over seeds for each algorithm, a panel for each part that was measured."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.0, 5.2), layout="constrained")
-    axes = figure.subplots(2, len(MODES), sharex=True, sharey=True, squeeze=False)
-    for panel, (name, part) in zip(axes.flat, PARTS.items(), strict=True):
-        panel.set_title(part.title, fontsize=9)
-        rows = stored.get(name, {}).get("figures", {}).get("rows", {})
-        for k, algorithm in enumerate(reversed(ALGORITHMS)):
-            if algorithm in rows:
-                mean, low, high = rows[algorithm]["V"]
-                panel.plot([low, high], [k, k], color="#0072B2", linewidth=2)
-                panel.plot(mean, k, "o", color="#0072B2")
-        panel.set_yticks(range(len(ALGORITHMS)), list(reversed(ALGORITHMS)), fontsize=8)
+    names = [name for name in PARTS if name in stored]
+    figure = Figure(figsize=(8.0, 2.8 * -(-len(names) // len(MODES))), layout="constrained")
+    axes = figure.subplots(-(-len(names) // len(MODES)), len(MODES), sharex=True, sharey=True, squeeze=False)
+    for panel, name in zip(axes.flat, names, strict=False):
+        rows = stored[name]["figures"]["rows"]
+        panel.set_title(PARTS[name].title, fontsize=9)
+        for k, algorithm in enumerate(reversed(rows)):
+            mean, low, high = rows[algorithm]["V"]
+            panel.plot([low, high], [k, k], color="#0072B2", linewidth=2)
+            panel.plot(mean, k, "o", color="#0072B2")
+        panel.set_yticks(range(len(rows)), list(reversed(rows)), fontsize=8)
         panel.grid(axis="x", alpha=0.3)
-    for panel in axes[-1]:
         panel.set_xlabel("ecosystem value, k$ a month; 95 % over training seeds", fontsize=8)
+    for panel in axes.flat[len(names) :]:
+        panel.set_visible(False)
     figure.savefig(path, metadata={"Date": None})
 
 
