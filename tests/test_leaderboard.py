@@ -182,7 +182,7 @@ def test_statistics_of_one_world_are_those_of_an_evaluation() -> None:
     groups = [(0, 0)]
     assert bootstrapped(middle, x, groups=groups) == pytest.approx(stratified_bootstrap(pooled_iqm, x))
     assert bootstrapped(mean, x, groups=groups) == pytest.approx(stratified_bootstrap(mean_of_strata, x))
-    wanted = stratified_bootstrap(probability_of_improvement, x, y, paired=True)
+    wanted = stratified_bootstrap(probability_of_improvement, x, y)
     assert bootstrapped(improvement, x, y, groups=groups) == pytest.approx(wanted)
     several = [rng.normal(size=n) for n in (4, 7)]
     assert bootstrapped(mean, several, groups=[(0, 0)] * 2) == pytest.approx(
@@ -291,3 +291,11 @@ def test_the_best_known_team_is_held_against_a_planner_on_its_episodes(tmp_path:
     file.write_text(json.dumps({"levers": {}}))
     with pytest.raises(ValueError, match="must hold the part planner"):
         _planned(file)
+
+
+def test_the_interval_of_an_improvement_holds_it_in_cells_of_few() -> None:
+    rng = np.random.default_rng(3)
+    than = [rng.normal(size=5) for _ in range(60)]
+    better = [x + 1e-6 for x in than]
+    found = bootstrapped(improvement, better, than, groups=[(0, 0)] * 60)
+    assert found.low < found.mean < found.high

@@ -60,25 +60,29 @@ def _over_boards(statistic: Callable[[Strata], np.ndarray], strata: Strata, grou
 
 
 def bootstrapped(statistic: Statistic, *samples: Strata, groups: Groups) -> Interval:
-    """A statistic of one sample or of several paired ones, with the percentile bootstrap's 95 % interval.
+    """A statistic of one sample or of several, with the percentile bootstrap's 95 % interval.
+
+    Samples are drawn apart: together, an episode would meet itself too often in cells of few, and the interval would
+    lie beside the statistic.
 
     Args:
         statistic: of as many samples as are given, and of ``groups``.
-        *samples: strata ``[n]``; score k of a stratum belongs to score k of the other samples.
+        *samples: strata ``[n]``.
         groups: board and part of each stratum.
     """
-    picks = _picks(tuple(len(x) for x in samples[0]))
-    drawn = ([x[pick] for x, pick in zip(sample, picks, strict=True)] for sample in samples)
+    picks = _picks(tuple(tuple(len(x) for x in sample) for sample in samples))
+    drawn = ([x[p] for x, p in zip(sample, of, strict=True)] for sample, of in zip(samples, picks, strict=True))
     low, high = np.quantile(statistic(*drawn, groups), [0.025, 0.975])
     return Interval(float(statistic(*samples, groups)), float(low), float(high))
 
 
 @lru_cache(maxsize=8)
-def _picks(sizes: tuple[int, ...]) -> list[np.ndarray]:
-    """Places of the scores of every resample, ``[draws, n]`` a stratum."""
+def _picks(sizes: tuple[tuple[int, ...], ...]) -> list[list[np.ndarray]]:
+    """Places of the scores of every resample, ``[draws, n]`` a stratum of each sample."""
     rng = np.random.default_rng(0)
-    found = [np.empty((DRAWS, n), dtype=np.int64) for n in sizes]
+    found = [[np.empty((DRAWS, n), dtype=np.int64) for n in sample] for sample in sizes]
     for k in range(DRAWS):
-        for n, pick in zip(sizes, found, strict=True):
-            pick[k] = rng.integers(0, n, n)
+        for sample, of in zip(sizes, found, strict=True):
+            for n, pick in zip(sample, of, strict=True):
+                pick[k] = rng.integers(0, n, n)
     return found

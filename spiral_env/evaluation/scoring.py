@@ -122,5 +122,5 @@ def score(comparison: Comparison, measure: str = MEASURE) -> Scoring:
 def _score(values: np.ndarray, first: np.ndarray | None, is_first: bool) -> Score:
     better = None
     if first is not None and not is_first:
-        better = stratified_bootstrap(probability_of_improvement, [values], [first], paired=True)
+        better = stratified_bootstrap(probability_of_improvement, [values], [first])
     return Score(values, mean_interval(values), stratified_bootstrap(pooled_iqm, [values]), better)
