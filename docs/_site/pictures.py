@@ -14,7 +14,7 @@ __all__ = ["draw"]
 PACKAGE = Path(__file__).parents[2] / "spiral_env"
 TEAM = "results/runs/first"
 COMMANDS = (
-    "replay --scenario small-v1 --compare uniform,scripted --seed 1 -o replay.html",
+    "replay --scenario small-v1 --compare uniform,vigilant --seed 2 -o replay.html",
     "rollout --scenario small-v1 --policy scripted --seed 1 --frame month.png --month 30",
     f"train --scenario small-v1 --algo es --reward-mode cooperative --timesteps 1500000 --out {TEAM}",
     f"plot {TEAM}",
