@@ -20,7 +20,7 @@ from spiral_env.questions.teams import VALUE, Held, altered, play, team
 from spiral_env.roles import FEATURES, LEVERS, NUM_LEVERS
 from spiral_env.scenarios import load_scenario
 from tests.benchmarks import bench as benchmarks
-from tests.benchmarks import effects, gpu, worked_month
+from tests.benchmarks import deep, effects, gpu, worked_month
 from tests.benchmarks.bench import PARTS, beside_peers, markdown
 from tests.benchmarks.counting import WORK, CountedMonth
 from tests.benchmarks.memory import _Views
@@ -208,3 +208,40 @@ def test_runs_of_another_length_and_switches_that_are_none_are_one_line(tmp_path
     assert [x.name for x in named("edge off")][-1] == "all edges"
     with pytest.raises(ValueError, match="--retrain must name switches or groups, got 'edges'"):
         named("edges")
+
+
+def test_the_race_trains_all_under_one_kind_of_rewards_and_measures_a_rate_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs(tmp_path, 1000, 1, {}, KINDS)
+    race = deep.Race(load_scenario("small-v1"), 2, runs, 1, 10.0, 1.0)
+    assert set(deep.ALGORITHMS.values()) <= set(KINDS)
+    assert {x.differs["reward_mode"] for x in race.of_mode("mixed").kinds.values()} == {"mixed"}
+    asked = []
+
+    def trained(these: Runs, wanted: list[Run]) -> list[Path]:
+        asked.append((these.timesteps, these.overrides, *wanted))
+        lines = ["agent_steps,seconds", "100,9.0", "200,10.0", "600,12.0"]
+        (tmp_path / "progress.csv").write_text("\n".join(lines) + "\n")
+        return [tmp_path]
+
+    monkeypatch.setattr(Runs, "trained", trained)
+    assert [race.rate("linear"), race.rate("linear")] == [pytest.approx(500 / 3)] * 2
+    assert len(asked) == 1
+    assert asked[0][1] == {"max_seconds": 1.0}
+
+
+def test_the_race_compares_with_the_simple_one_and_draws_what_was_measured(tmp_path: Path) -> None:
+    world = load_scenario("small-v1").model_copy(update={"max_cycles": 6})
+    tables = {deep.SIMPLE: [play(world, team("uniform"), 4)], "IPPO": [play(world, team("status_quo"), 4)] * 2}
+    rows = deep._rows(tables)
+    simple, other = (tables[name][0].metrics[VALUE] for name in tables)
+    assert rows[deep.SIMPLE][f"V against {deep.SIMPLE}"].mean == 0.0
+    assert rows["IPPO"][f"V against {deep.SIMPLE}"].mean == pytest.approx(float((other - simple).mean()))
+    assert rows["IPPO"]["V"].mean == pytest.approx(float(other.mean()))
+    deep.draw(
+        {"steps_mixed": {"figures": {"rows": {name: {"V": [1.0, 0.5, 2.0]} for name in rows}}}}, tmp_path / "x.svg"
+    )
+    text = (tmp_path / "x.svg").read_text()
+    assert "At equal agent-steps, mixed rewards" in text
+    assert "cooperative" not in text

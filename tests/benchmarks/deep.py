@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,12 +20,12 @@ import numpy as np
 from spiral_env.evaluation import EpisodeTable
 from spiral_env.evaluation.statistics import mean_interval, paired_difference
 from spiral_env.files import write_atomically
-from spiral_env.questions.report import Part, Report, command_line, measured
+from spiral_env.questions.report import Part, measured
 from spiral_env.questions.runs import Kind, Run, Runs
 from spiral_env.questions.teams import HEIGHT, VALUE, play, team
 from spiral_env.scenarios import Scenario
 from tests.benchmarks.game import table
-from tests.benchmarks.runs import KINDS, arguments, basis
+from tests.benchmarks.runs import KINDS, arguments, basis, told
 from tests.benchmarks.teams import mean_of
 
 ALGORITHMS = {
@@ -173,11 +172,7 @@ def main() -> None:
         race = Race(**basis(options), seeds=options.seeds, seconds=options.seconds, probe=options.probe)
     except ValueError as error:
         parser.error(str(error))
-    command = command_line("python -m tests.benchmarks.deep", sys.argv[1:])
-    report = Report(PARTS, "deep", options.out, command, f"{race.world.id} {race.world.hash}")
-    for section in report.write(race, options.only):
-        print(section, flush=True)
-    draw(report.stored(), options.out / "deep.svg")
+    draw(told(PARTS, "deep", race, options).stored(), options.out / "deep.svg")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ levers and features one by one. All teams play the same held-out episodes.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ from spiral_env.agents.planner import Planning, planned
 from spiral_env.evaluation import EpisodeTable
 from spiral_env.evaluation.statistics import Interval, mean_interval, paired_difference
 from spiral_env.policy import STATUS_QUO
-from spiral_env.questions.report import Part, Report, Row, command_line, measured
+from spiral_env.questions.report import Part, Row, measured
 from spiral_env.questions.runs import Run, Runs
 from spiral_env.questions.teams import HEIGHT, VALUE, Team, held, play, team
 from spiral_env.roles import FEATURES, LEVERS, ROLES
 from spiral_env.scenarios import Scenario
 from spiral_env.training import load_config
 from tests.benchmarks.memory import WINDOWS, trained_with_memory
-from tests.benchmarks.runs import KINDS, RECIPES, arguments, basis
+from tests.benchmarks.runs import KINDS, RECIPES, arguments, basis, told
 from tests.benchmarks.search import best_table, by_stage
 from tests.benchmarks.teams import PRIVATE, Averaged, Frozen, feature_means, mean_of, wrapped
 
@@ -311,10 +310,7 @@ def main() -> None:
         )
     except ValueError as error:
         parser.error(str(error))
-    command = command_line("python -m tests.benchmarks.game", sys.argv[1:])
-    report = Report(PARTS, "game", options.out, command, f"{game.world.id} {game.world.hash}")
-    for section in report.write(game, options.only):
-        print(section, flush=True)
+    told(PARTS, "game", game, options)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from spiral_env.questions.report import Part, Report, command_line
 from spiral_env.questions.runs import Kind, Runs
-from spiral_env.scenarios import load_scenario
+from spiral_env.scenarios import Scenario, load_scenario
 from spiral_env.training import parse_override
 
-__all__ = ["KINDS", "RECIPES", "arguments", "basis"]
+__all__ = ["KINDS", "RECIPES", "arguments", "basis", "told", "world_of"]
+
+Conclude = Callable[[Mapping[str, Any]], tuple[Any, str]]
 
 RECIPES = Path(__file__).parents[2] / "train"
 
@@ -49,11 +54,25 @@ def arguments(description: str | None, name: str) -> argparse.ArgumentParser:
     return parser
 
 
+def world_of(options: argparse.Namespace) -> Scenario:
+    """The world as asked for."""
+    world = load_scenario(options.scenario)
+    return world if options.max_cycles is None else world.model_copy(update={"max_cycles": options.max_cycles})
+
+
 def basis(options: argparse.Namespace) -> dict[str, Any]:
     """World, episodes and trainings as asked for."""
-    world = load_scenario(options.scenario)
-    if options.max_cycles is not None:
-        world = world.model_copy(update={"max_cycles": options.max_cycles})
     overrides = dict(parse_override(x) for x in options.set)
     runs = Runs(options.runs, options.timesteps, options.jobs, overrides, KINDS)
-    return {"world": world, "episodes": options.episodes, "runs": runs}
+    return {"world": world_of(options), "episodes": options.episodes, "runs": runs}
+
+
+def told(
+    parts: Mapping[str, Part], name: str, context: Any, options: argparse.Namespace, conclude: Conclude | None = None
+) -> Report:
+    """Measure what was asked for of ``tests.benchmarks.<name>``, write and print it part by part."""
+    command = command_line(f"python -m tests.benchmarks.{name}", sys.argv[1:])
+    report = Report(parts, name, options.out, command, f"{context.world.id} {context.world.hash}", conclude)
+    for section in report.write(context, options.only):
+        print(section, flush=True)
+    return report

@@ -8,7 +8,6 @@ rows; what is trained (in ``--runs``) learns on training seeds, and is not train
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,13 +21,13 @@ from spiral_env.agents.known_answers import ANSWERS, regret
 from spiral_env.agents.patch_planner import Foresighted
 from spiral_env.evaluation import mean_interval, paired_difference
 from spiral_env.policy import Policy, StatusQuo
-from spiral_env.questions.report import Part, Report, Row, command_line, measured
+from spiral_env.questions.report import Part, Row, measured
 from spiral_env.questions.teams import altered
 from spiral_env.roles import ROLES
 from spiral_env.scenarios import Scenario, load_scenario, scenario_ids
 from tests.benchmarks.alone import trained_answer, trained_role
 from tests.benchmarks.markets import forecasts, portfolios
-from tests.benchmarks.runs import arguments
+from tests.benchmarks.runs import arguments, told, world_of
 from tests.benchmarks.watched import watched
 
 RANKINGS = ("status_quo", "cvss_first", "epss_first", "kev_first", "hybrid_risk", "patch_planner")
@@ -223,16 +222,10 @@ def main() -> None:
     options = parser.parse_args()
     try:
         measured(PARTS, options.only)
-        world = load_scenario(options.scenario)
-        if options.max_cycles is not None:
-            world = world.model_copy(update={"max_cycles": options.max_cycles})
-        studies = Studies(world, options.episodes, options.planned, options.runs, options.timesteps)
+        studies = Studies(world_of(options), options.episodes, options.planned, options.runs, options.timesteps)
     except ValueError as error:
         parser.error(str(error))
-    command = command_line("python -m tests.benchmarks.studies", sys.argv[1:])
-    report = Report(PARTS, "studies", options.out, command, f"{world.id} {world.hash}", conclude)
-    for section in report.write(studies, options.only):
-        print(section, flush=True)
+    told(PARTS, "studies", studies, options, conclude)
 
 
 if __name__ == "__main__":
